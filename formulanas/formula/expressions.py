@@ -1,0 +1,212 @@
+"""The nodes of a formula: immutable expressions, and the walks over them that everything else is made of."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An exact constant."""
+
+    value: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`n` (the block), `N` (the number of blocks), or the variable of an enclosing sum."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A free number, `b` or `a[i]`; a search space gives it a domain."""
+
+    name: str
+    indices: "tuple[Expression, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The value of a sequence at a block: `x[n-1]`, `v[n]`, or the anchor `x[0]`."""
+
+    sequence: str
+    index: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A residual function (or another transform) with the weights of block `index`, applied to `argument`."""
+
+    name: str
+    index: "Expression"
+    branch: "Expression"
+    argument: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A function without a block index: `relu(u)`, `bn(u)`, or a free function symbol such as `h(u)`."""
+
+    name: str
+    argument: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A sum of two terms or more."""
+
+    terms: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Multiply:
+    """A product of two factors or more, elementwise where they are states."""
+
+    factors: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """A number raised to a number; `u / v` is `u * v**-1`, `sqrt(u)` is `u**(1/2)`."""
+
+    base: "Expression"
+    exponent: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """`sum(body, (variable, low, high))` with inclusive bounds; `mean` divides by the number of terms."""
+
+    body: "Expression"
+    variable: str
+    low: "Expression"
+    high: "Expression"
+    mean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """Channels joined."""
+
+    parts: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Channels `start` to `stop` (exclusive) of `argument`; None is the first or the last."""
+
+    argument: "Expression"
+    start: "Expression | None"
+    stop: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Stochastic depth: `argument` kept with probability `1 - rate` while training."""
+
+    argument: "Expression"
+    rate: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """A learned coefficient with its start value, one per block, for every channel or for all."""
+
+    start: "Expression"
+    per: Literal["block", "channel"] = "block"
+    constraint: str | None = None
+
+
+Expression = (
+    Number
+    | Index
+    | Symbol
+    | State
+    | Transform
+    | Operation
+    | Add
+    | Multiply
+    | Power
+    | Sum
+    | Concat
+    | Slice
+    | Drop
+    | Learn
+)
+
+ZERO = Number(Fraction(0))
+ONE = Number(Fraction(1))
+MINUS_ONE = Number(Fraction(-1))
+BLOCK = Index("n")
+NUM_BLOCKS = Index("N")
+
+# The functions that a formula may apply to a state without declaring them. `act` is the network's activation.
+OPERATIONS = ("relu", "bn", "sigmoid", "identity", "act")
+
+
+def number(value: int | Fraction) -> Number:
+    """The constant `value`."""
+    return Number(Fraction(value))
+
+
+def map_children(expression: Expression, function: "Callable[[Expression], Expression]") -> Expression:
+    """`expression` with `function` applied to each of its direct parts."""
+    changed = {}
+    for field in fields(expression):
+        old = getattr(expression, field.name)
+        if isinstance(old, tuple):
+            new: object = tuple(function(part) for part in old)
+        elif isinstance(old, Expression):
+            new = function(old)
+        else:
+            continue
+        if new != old:
+            changed[field.name] = new
+    if not changed:
+        return expression
+    values = {field.name: getattr(expression, field.name) for field in fields(expression)}
+    return type(expression)(**(values | changed))  # type: ignore[arg-type]
+
+
+def children(expression: Expression) -> Iterator[Expression]:
+    """The direct parts of `expression`, from left to right."""
+    for field in fields(expression):
+        part = getattr(expression, field.name)
+        if isinstance(part, tuple):
+            yield from part
+        elif isinstance(part, Expression):
+            yield part
+
+
+def walk(expression: Expression) -> Iterator[Expression]:
+    """`expression` and all its parts, outermost first."""
+    yield expression
+    for part in children(expression):
+        yield from walk(part)
+
+
+def is_scalar(expression: Expression) -> bool:
+    """Whether `expression` is a number rather than a state."""
+    return not any(isinstance(part, State | Transform | Operation | Concat | Slice | Drop) for part in walk(expression))
+
+
+def shift(expression: Expression, blocks: int) -> Expression:
+    """`expression` as it reads at block `n + blocks`: every index that counts from `n` moves, the anchor stays."""
+    if blocks == 0:
+        return expression
+    if expression == BLOCK:
+        return Add((BLOCK, number(blocks)))
+    return map_children(expression, lambda part: shift(part, blocks))
+
+
+def substitute(expression: Expression, name: str, value: Expression) -> Expression:
+    """`expression` with the index `name` replaced by `value`; an inner sum over the same name keeps its own."""
+    if expression == Index(name):
+        return value
+    if isinstance(expression, Sum) and expression.variable == name:
+        low, high = substitute(expression.low, name, value), substitute(expression.high, name, value)
+        return Sum(expression.body, name, low, high, expression.mean)
+    return map_children(expression, lambda part: substitute(part, name, value))

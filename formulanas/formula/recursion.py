@@ -1,0 +1,46 @@
+"""A recursion: the equations of a formula with their declarations, symbols still free."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from formulanas.formula.expressions import OPERATIONS, Expression, Operation, Symbol, walk
+
+# What a declaration may say where the value is not a free symbol.
+STARTS = ("zero", "copy")  # what a sequence is before its first value
+SHAPES = ("project", "pad", "reset")  # how history crosses a change of shape
+POLICIES = {"start": STARTS, "shape": SHAPES}
+
+
+@dataclass(frozen=True)
+class Recursion:
+    """Equations `name[n] = expression` in the order of their text, one of them for the state `x`.
+
+    `declarations` maps `start` and `shape` (for all sequences), `shape[v]` (for one) or the name of a
+    transform to what the text declares for it: a policy, a kind of transform, or a free symbol.
+    """
+
+    equations: Mapping[str, Expression]
+    declarations: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "equations", MappingProxyType(dict(self.equations)))
+        object.__setattr__(self, "declarations", MappingProxyType(dict(self.declarations)))
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The names of the free symbols, in order of appearance: numbers, functions and policies."""
+        found = dict.fromkeys(
+            part.name
+            for equation in self.equations.values()
+            for part in walk(equation)
+            if isinstance(part, Symbol) or (isinstance(part, Operation) and part.name not in OPERATIONS)
+        )
+        found |= dict.fromkeys(value for _, value in self.policies() if value not in STARTS + SHAPES)
+        return tuple(found)
+
+    def policies(self) -> Iterator[tuple[str, str]]:
+        """The declarations of `start` and `shape`, for all sequences and for single ones."""
+        for name, value in self.declarations.items():
+            if name.partition("[")[0] in POLICIES:
+                yield name, value
