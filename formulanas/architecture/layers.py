@@ -1,0 +1,152 @@
+"""Layers as values: what a network is made of, with its parameters and multiply-accumulates, before any is allocated."""
+
+from dataclasses import dataclass
+
+Shape = tuple[int, int, int]  # (channels, height, width)
+
+
+def strided(size: int, stride: int) -> int:
+    """The size of a side after a stride, with the usual padding of half a kernel."""
+    return -(-size // stride)
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A square convolution with half-kernel padding."""
+
+    in_channels: int
+    out_channels: int
+    kernel: int
+    stride: int = 1
+    groups: int = 1
+    bias: bool = False
+    bias_start: float = 0.0
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return self.out_channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
+
+    def num_params(self) -> int:
+        weights = self.out_channels * (self.in_channels // self.groups) * self.kernel**2
+        return weights + self.out_channels * self.bias
+
+    def macs(self, shape: Shape) -> int:
+        _, height, width = self.out_shape(shape)
+        return self.out_channels * (self.in_channels // self.groups) * self.kernel**2 * height * width
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fully connected layer with bias."""
+
+    in_features: int
+    out_features: int
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return self.out_features, 1, 1
+
+    def num_params(self) -> int:
+        return self.in_features * self.out_features + self.out_features
+
+    def macs(self, shape: Shape) -> int:
+        return self.in_features * self.out_features
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation with scale and shift."""
+
+    channels: int
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def num_params(self) -> int:
+        return 2 * self.channels
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function, by name."""
+
+    name: str
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def num_params(self) -> int:
+        return 0
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """Max pooling with half-kernel padding."""
+
+    kernel: int
+    stride: int
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape[0], strided(shape[1], self.stride), strided(shape[2], self.stride)
+
+    def num_params(self) -> int:
+        return 0
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool:
+    """The mean over all places, flattened to features."""
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape[0], 1, 1
+
+    def num_params(self) -> int:
+        return 0
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class PadShortcut:
+    """Every `stride`-th place, with zero channels appended: the shortcut of type A of He et al. (2015)."""
+
+    in_channels: int
+    out_channels: int
+    stride: int
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return self.out_channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
+
+    def num_params(self) -> int:
+        return 0
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+Layer = Conv | Linear | BatchNorm | Activation | MaxPool | GlobalAveragePool | PadShortcut
+Layers = tuple[Layer, ...]
+
+
+def out_shape(layers: Layers, shape: Shape) -> Shape:
+    """The shape that `layers`, one after the other, make of `shape`."""
+    for layer in layers:
+        shape = layer.out_shape(shape)
+    return shape
+
+
+def macs(layers: Layers, shape: Shape) -> int:
+    """The multiply-accumulates of one image through `layers`; convolutions and linear layers count."""
+    total = 0
+    for layer in layers:
+        total += layer.macs(shape)
+        shape = layer.out_shape(shape)
+    return total
