@@ -1,0 +1,42 @@
+"""The network of an architecture: its modules, and a forward pass that is straight-line code made from the formula."""
+
+import linecache
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from formulanas.architecture.architecture import Architecture
+from formulanas.network.layers import ACTIVATIONS, build_layers
+
+
+class Network(nn.Module):
+    """From images (N, C, H, W), normalised, to logits (N, num_classes). `source` is the code of its forward pass."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        for name, layers in architecture.plan.modules.items():
+            self.add_module(name, build_layers(layers))
+        self.source = architecture.plan.source()
+        self._run = compile_forward(self.source, architecture.digest, ACTIVATIONS)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._run(self, images)
+
+
+def compile_forward(source: str, name: str, functions: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """The function that `source`, the code of a plan, defines; its lines show in tracebacks."""
+    filename = f"<network {name}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = dict(functions)
+    exec(compile(source, filename, "exec"), namespace)
+    return cast(Callable[..., Any], namespace["forward"])
+
+
+def build(architecture: Architecture, seed: int) -> Network:
+    """The network of `architecture`, its weights drawn by `seed` without touching the global generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(architecture)

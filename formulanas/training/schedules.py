@@ -1,0 +1,19 @@
+"""The learning rate at each step, as a share of the recipe's."""
+
+import math
+from typing import assert_never
+
+from formulanas.recipe import Recipe
+
+
+def learning_rate(recipe: Recipe, step: int, num_steps: int) -> float:
+    """The learning rate of step `step` of `num_steps`, counted from 0."""
+    done = (step + 1) / (num_steps + 1)
+    match recipe.schedule:
+        case "one-cycle":
+            share = done / recipe.warmup if done < recipe.warmup else (1 - done) / (1 - recipe.warmup)
+        case "cosine":
+            share = (1 + math.cos(math.pi * step / num_steps)) / 2
+        case _:
+            assert_never(recipe.schedule)
+    return recipe.learning_rate * share
