@@ -1,0 +1,91 @@
+"""The leaderboard of a search: candidates by confirmed mean, then by proxy, the published points marked."""
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate. `mean` and `deviation` are of the validation accuracy over `n` trainings.
+
+    A confirmed row has the mean of fresh seeds under the longer recipe, any other the one value of its trial:
+    the two are not comparable, so that all confirmed rows come first.
+    """
+
+    formula: str
+    name: str | None  # the published formula or point that it is
+    key: str
+    trial: int
+    confirmed: bool
+    mean: float
+    deviation: float | None
+    n: int
+    params: int
+    macs: int
+    seconds: float  # of one training
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as documents and `--json` hold it."""
+        return asdict(self)
+
+
+def rank(
+    trials: Iterable[Mapping[str, Any]], confirmations: Iterable[Mapping[str, Any]], names: Mapping[str, str]
+) -> list[Row]:
+    """The rows of a leaderboard, best first, from the documents of trials and confirmations; `names` maps keys."""
+    confirmed: dict[str, list[Mapping[str, Any]]] = {}
+    for document in confirmations:
+        if document["value"] is not None:
+            confirmed.setdefault(document["key"], []).append(document)
+    rows = []
+    for trial in trials:
+        if trial["state"] != "COMPLETE" or trial["duplicate_of"] is not None:
+            continue
+        results = confirmed.get(trial["key"], [])
+        values = [each["value"] for each in results] or [trial["value"]]
+        rows.append(
+            Row(
+                formula=trial["formula"],
+                name=trial["point"] or names.get(trial["key"]),
+                key=trial["key"],
+                trial=trial["number"],
+                confirmed=bool(results),
+                mean=statistics.fmean(values),
+                deviation=statistics.stdev(values) if len(values) > 1 else None,
+                n=len(values),
+                params=trial["params"],
+                macs=trial["macs"],
+                seconds=statistics.fmean([each["seconds"] for each in results] or [trial["seconds"]]),
+            )
+        )
+    return sorted(rows, key=lambda row: (not row.confirmed, -row.mean, row.trial))
+
+
+def leaderboard_table(rows: Iterable[Row]) -> Table:
+    """The leaderboard for a terminal."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("", "accuracy", "n", "params", "MACs", "seconds", "trial"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("formula", overflow="fold")
+    previous = True
+    for place, row in enumerate(rows, 1):
+        if previous and not row.confirmed:
+            table.add_row("", "", "", "", "", "", "", "[dim]not confirmed: one proxy training each[/dim]")
+        previous = row.confirmed
+        spread = f" ± {100 * row.deviation:.1f}" if row.deviation is not None else ""
+        name = f"[bold green]{row.name}[/bold green]  " if row.name else ""
+        table.add_row(
+            str(place),
+            f"{100 * row.mean:.1f}{spread} %",
+            str(row.n),
+            f"{row.params:,}",
+            f"{row.macs / 1e6:.1f} M",
+            f"{row.seconds:.0f}",
+            str(row.trial),
+            name + row.formula.replace("[", r"\["),
+        )
+    return table

@@ -1,0 +1,230 @@
+"""The driver of a search: asks the study, screens, hands trials to workers, and tells; the study holds all that is known."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import optuna
+from optuna.trial import Trial, TrialState
+
+from formulanas.architecture.architecture import Architecture
+from formulanas.data.datasets import dataset
+from formulanas.errors import InputError
+from formulanas.formula.bind import BoundRecursion
+from formulanas.formula.published import published_names
+from formulanas.report.progress import Reporter
+from formulanas.search.pool import WorkerPool
+from formulanas.search.proxy import Proxy
+from formulanas.search.screen import figures, reason_to_reject
+from formulanas.search.space import SpaceDocument, build_space
+from formulanas.search.study import enqueue_points, finish, open_study, record, report_epoch, suggest, write_trial
+from formulanas.search.worker import Message, Task
+from formulanas.seeds import derive_seed
+from formulanas.store import Run
+
+POLL_SECONDS = 0.2
+MAX_RETRIES = 2  # of a trial whose worker died
+MAX_REJECTED = 200  # proposals in a row that are known or screened out, before a space counts as exhausted
+
+
+@dataclass
+class _Running:
+    """A trial under way. `reported` is the last epoch that the study knows."""
+
+    trial: Trial
+    recursion: BoundRecursion
+    task: Task
+    point: str | None
+    reported: int
+    retries: int = 0
+    seconds: float = 0.0
+    stopped: bool = False
+    value: float | None = None
+    duplicates: list[Trial] = field(default_factory=list)
+
+
+class Search:
+    """One search over the life of one process; everything that must survive it is in the study."""
+
+    def __init__(self, run: Run, document: SpaceDocument, proxy: Proxy, seed: int, num_trials: int) -> None:
+        self.run, self.document, self.proxy, self.seed = run, document, proxy, seed
+        self.space = build_space(document)
+        self.num_trials = num_trials
+        self.study = open_study(run, document, seed, proxy.recipe.epochs)
+        self.names = published_names() | {self.space.bind(v).key: name for name, v in self.space.points.items()}
+        self.running: dict[int, _Running] = {}
+        self.results: dict[str, optuna.trial.FrozenTrial] = {}  # by key: what need never be trained again
+        self.num_trained = 0
+        self.rejected_in_a_row = 0
+        self.adopted: list[tuple[Trial, int]] = []
+        for trial in self.study.trials:
+            if trial.state == TrialState.RUNNING:  # left by a driver that died; the lock says that nobody has it
+                self.adopted.append((Trial(self.study, trial._trial_id), trial.last_step or 0))
+            elif trial.state.is_finished():
+                write_trial(run, trial)
+                self.remember(trial)
+        enqueue_points(self.study, self.space)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no further trial is to be trained."""
+        return self.num_trained >= self.num_trials
+
+    @property
+    def best(self) -> optuna.trial.FrozenTrial | None:
+        """The best completed trial so far."""
+        done = [trial for trial in self.results.values() if trial.state == TrialState.COMPLETE]
+        return max(done, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
+
+    def remember(self, trial: optuna.trial.FrozenTrial) -> None:
+        """Takes note of an ended trial."""
+        facts = trial.user_attrs
+        if "key" not in facts or "duplicate_of" in facts:
+            return
+        self.results[facts["key"]] = trial
+        self.num_trained += not facts.get("screened", False)
+
+    def train(self, pool: WorkerPool[int], reporter: Reporter) -> None:
+        """Runs trials on `pool` until there are as many as asked for, or the space is exhausted."""
+        while True:
+            self.fill(pool, reporter)
+            if not self.running:
+                return
+            for number, message in pool.messages(POLL_SECONDS):
+                self.handle(pool, reporter, number, message)
+
+    def fill(self, pool: WorkerPool[int], reporter: Reporter) -> None:
+        """Gives every idle worker a trial."""
+        while pool.num_idle and self.num_trained + len(self.running) < self.num_trials:
+            if self.rejected_in_a_row >= MAX_REJECTED:
+                if not self.running:
+                    reporter.line(f"the space has nothing new: {MAX_REJECTED} proposals in a row were known or rejected")
+                return
+            trial, reported = self.adopted.pop(0) if self.adopted else (self.study.ask(), 0)
+            candidate = self.prepare(trial, reported, reporter)
+            if candidate is not None:
+                self.rejected_in_a_row = 0
+                self.running[trial.number] = candidate
+                self.metrics_file(trial.number, [])
+                pool.submit(trial.number, candidate.task)
+            else:
+                self.rejected_in_a_row += 1
+
+    def prepare(self, trial: Trial, reported: int, reporter: Reporter) -> _Running | None:
+        """The training that a proposal needs; None where it is known, under way or rejected, and told so."""
+        point = trial.user_attrs.get("point")
+        values = self.space.choose(lambda name, domain: suggest(trial, name, domain))
+        try:
+            recursion = self.space.bind(values)
+            images = dataset(self.proxy.dataset)
+            candidate = figures(Architecture(recursion, self.proxy.backbone, images.shape, images.num_classes))
+        except InputError as error:
+            record(trial, screened=True)
+            finish(self.run, self.study, trial, TrialState.PRUNED, None, str(error))
+            return None
+        record(trial, key=recursion.key, formula=recursion.text, **asdict(candidate))
+        if recursion.key in self.results:
+            self.copy(self.results[recursion.key], trial)
+            return None
+        for other in self.running.values():
+            if other.recursion.key == recursion.key:
+                record(trial, duplicate_of=other.trial.number)
+                other.duplicates.append(trial)
+                return None
+        reason = "" if point else reason_to_reject(candidate, self.document.limits)
+        if reason:
+            record(trial, screened=True)
+            finish(self.run, self.study, trial, TrialState.PRUNED, None, reason)
+            self.remember(self.study.trials[trial.number])
+            reporter.line(f"[dim]trial {trial.number}  not trained: {reason}  {_literal(recursion.text)}[/dim]")
+            return None
+        task = Task(
+            formula=recursion.text,
+            recipe=self.proxy.recipe,
+            seed=derive_seed(self.seed, "trial", trial.number),
+            split_seed=derive_seed(self.seed, "split"),
+        )
+        return _Running(trial, recursion, task, point, reported)
+
+    def copy(self, known: optuna.trial.FrozenTrial, trial: Trial) -> None:
+        """Tells a proposal whose key is known the known result."""
+        record(trial, duplicate_of=known.number)
+        reason = f"the same architecture as trial {known.number}"
+        finish(self.run, self.study, trial, known.state, known.value, reason)
+
+    def handle(self, pool: WorkerPool[int], reporter: Reporter, number: int, message: Message) -> None:
+        """Takes in what a worker says of a trial."""
+        running = self.running[number]
+        match message.kind:
+            case "epoch":
+                assert message.metrics is not None
+                metrics = message.metrics
+                go_on = True
+                if metrics.epoch > running.reported:
+                    running.reported = metrics.epoch
+                    go_on = report_epoch(running.trial, metrics) or running.point is not None
+                running.value, running.stopped = metrics.validation_accuracy, not go_on
+                running.seconds += metrics.seconds
+                self.metrics_file(number, [asdict(metrics)])
+                reporter.advance(1)
+                pool.answer(number, go_on)
+            case "done" if running.stopped:
+                reporter.advance(self.proxy.recipe.epochs - running.reported)
+                reason = f"stopped after epoch {running.reported} by the {self.document.search.pruner} pruner"
+                self.end(reporter, running, TrialState.PRUNED, reason)
+            case "done":
+                self.end(reporter, running, TrialState.COMPLETE, "")
+            case "died" if running.retries < MAX_RETRIES:
+                running.retries += 1
+                running.seconds, running.stopped = 0.0, False
+                reporter.line(f"trial {number}: {message.reason}; it is trained again")
+                self.metrics_file(number, [])
+                pool.submit(number, running.task)
+            case _:
+                if message.details:
+                    (self.run.trial_file(number).parent / "error.txt").write_text(message.details)
+                self.end(reporter, running, TrialState.FAIL, message.reason)
+
+    def end(self, reporter: Reporter, running: _Running, state: TrialState, reason: str) -> None:
+        """Tells the study how a trial ended, and those that wait for the same result."""
+        record(running.trial, seconds=round(running.seconds, 2))
+        finish(self.run, self.study, running.trial, state, running.value, reason)
+        del self.running[running.trial.number]
+        ended = self.study.trials[running.trial.number]
+        self.remember(ended)
+        for trial in running.duplicates:
+            self.copy(ended, trial)
+        self.report(reporter, running, state, reason)
+
+    def report(self, reporter: Reporter, running: _Running, state: TrialState, reason: str) -> None:
+        best = self.best
+        value = "" if running.value is None else f"{100 * running.value:5.1f} %"
+        name = self.names.get(running.recursion.key)
+        mark = f"[bold green]{name}[/bold green]  " if name else ""
+        outcome = "" if state == TrialState.COMPLETE else f"  [yellow]{reason}[/yellow]"
+        reporter.line(
+            f"trial {running.trial.number:<3} {self.num_trained:>3}/{self.num_trials}  {value}  {running.seconds:4.0f} s  "
+            f"{mark}{_literal(running.recursion.text)}{outcome}"
+            + ("" if reporter.bar is not None else f"  ({reporter.left})")
+        )
+        if best is not None:
+            text = self.names.get(best.user_attrs["key"]) or best.user_attrs["formula"]
+            reporter.status(f"{self.num_trained}/{self.num_trials} trials, best {100 * (best.value or 0):.1f} %  {_literal(text)}")
+
+    def metrics_file(self, number: int, lines: list[dict[str, Any]]) -> None:
+        """Appends to the metrics of a trial; an empty list begins them anew."""
+        path = self.run.trial_file(number).with_name("metrics.jsonl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a" if lines else "w") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+    def trial_documents(self) -> Iterator[dict[str, Any]]:
+        """The documents of all ended trials, in their order."""
+        for path in sorted(self.run.folder.glob("trials/*/trial.json")):
+            yield json.loads(path.read_text())
+
+
+def _literal(text: str) -> str:
+    """Text whose square brackets are no markup."""
+    return text.replace("[", r"\[")

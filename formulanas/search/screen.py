@@ -1,0 +1,33 @@
+"""The screen before any training: what a candidate costs and how it grows, against the limits of the space."""
+
+from dataclasses import dataclass
+
+from formulanas.analysis.growth import growth
+from formulanas.architecture.architecture import Architecture
+from formulanas.search.space import Limits
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is known of a candidate before it is trained; `growth` is per block, None where it has no one value."""
+
+    params: int
+    macs: int
+    growth: float | None
+
+
+def figures(architecture: Architecture) -> Figures:
+    """The figures of an architecture. Raises InputError where no network can be built from it."""
+    plan = architecture.plan
+    return Figures(plan.num_params, plan.macs, growth(architecture.recursion))
+
+
+def reason_to_reject(candidate: Figures, limits: Limits) -> str:
+    """The first limit that a candidate exceeds, in words; empty where it keeps them all."""
+    if limits.params is not None and candidate.params > limits.params:
+        return f"{candidate.params:,} parameters, at most {limits.params:,} allowed"
+    if limits.macs is not None and candidate.macs > limits.macs:
+        return f"{candidate.macs:,} multiply-accumulates, at most {limits.macs:,} allowed"
+    if limits.growth is not None and candidate.growth is not None and candidate.growth > limits.growth + 1e-6:
+        return f"the state grows by {candidate.growth:.3f} per block, at most {limits.growth:g} allowed"
+    return ""

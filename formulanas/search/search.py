@@ -1,0 +1,206 @@
+"""The main job: from a search space file to a leaderboard, on disk from the first moment, resumable at any."""
+
+import importlib.metadata
+import platform
+import re
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from formulanas.errors import InputError
+from formulanas.formula.published import published_names
+from formulanas.records import from_mapping, to_plain, write_json, write_yaml
+from formulanas.report.leaderboard import Row, leaderboard_table, rank
+from formulanas.report.progress import Reporter, duration
+from formulanas.search.confirm import choose, confirm, confirmation_recipe, read_confirmations
+from formulanas.search.driver import Search
+from formulanas.search.pool import WorkerPool
+from formulanas.search.proxy import Proxy, default_workers, resolve_proxy
+from formulanas.search.samplers import pruner, sampler
+from formulanas.search.space import SpaceDocument, build_space, read_space
+from formulanas.search.study import count_states
+from formulanas.store import LEADERBOARD_FILE, RUNS_DIR, STUDY_FILE, Run, find_run, locked, runs
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The outcome of a search: its rows, best first, and how many trials ended in which state."""
+
+    run: str
+    rows: list[Row]
+    trials: dict[str, int]
+
+    @property
+    def best(self) -> Row:
+        """The winner: the best mean of the confirmation."""
+        return self.rows[0]
+
+
+def search(
+    space: str | Path | None = None,
+    *,
+    name: str | None = None,
+    trials: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+    overrides: Mapping[str, str] | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+) -> Leaderboard:
+    """Searches the space file `space` and returns the leaderboard; `resume` goes on with a run of the same space.
+
+    The run is kept in runs/NAME. A fixed `seed` with one worker gives the same leaderboard again. Raises
+    InputError for mistakes in the space file or the settings, KeyboardInterrupt on Ctrl-C (resumable).
+    """
+    console = console or Console(stderr=True)
+    if workers is not None and workers < 1:
+        raise InputError(f"1 <= workers must hold, but got {workers}")
+    if trials is not None and trials < 1:
+        raise InputError(f"1 <= trials must hold, but got {trials}")
+    if resume:
+        run = find_run(name) if name else _latest_of(space)
+    else:
+        if space is None:
+            raise InputError("a search needs a space file, such as search_spaces/recursion.yaml")
+        changes = dict(overrides or {}) | ({"proxy.dataset": dataset} if dataset else {})
+        document = read_space(Path(space), changes)
+        run = _create(Path(space), document, name, seed, Path(data_dir) if data_dir else None)
+    with locked(run):
+        return _Job(run, trials, workers or default_workers(), console).execute()
+
+
+def _create(path: Path, document: SpaceDocument, name: str | None, seed: int, data_dir: Path | None) -> Run:
+    """A new run folder, with every setting resolved in its study.yaml."""
+    if name is None:
+        numbers = [int(match[1]) for run in RUNS_DIR.glob("*") if (match := re.fullmatch(rf"{path.stem}-(\d+)", run.name))]
+        name = f"{path.stem}-{max(numbers, default=0) + 1}"
+    if not RUN_NAME.fullmatch(name):
+        raise InputError(f"a run's name has letters, digits, '.', '_' and '-', but got {name!r} (--name)")
+    run = Run(RUNS_DIR / name)
+    if run.folder.exists():
+        raise InputError(f"the run {name} exists; go on with it by --resume --name {name}, or choose another --name")
+    proxy = resolve_proxy(document.proxy, data_dir)
+    sampler(document.search.sampler, seed)
+    pruner(document.search.pruner, proxy.recipe.epochs)
+    settings = {
+        "schema": 1,
+        "space_file": str(path),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+        "proxy": to_plain(proxy),
+        "space": to_plain(document),
+        "versions": _versions(),
+    }
+    run.folder.mkdir(parents=True)
+    try:
+        write_yaml(run.folder / STUDY_FILE, settings)
+        Search(run, document, proxy, seed, document.search.trials)  # the study with its points, before any training
+    except BaseException:
+        shutil.rmtree(run.folder)
+        raise
+    return run
+
+
+def _latest_of(space: str | Path | None) -> Run:
+    """The latest run, of one space file where it is given."""
+    for run in runs():
+        if space is None or Path(run.settings()["space_file"]).stem == Path(space).stem:
+            return run
+    raise InputError(f"there is no run of {space or 'any space'} to go on with")
+
+
+def _versions() -> dict[str, str]:
+    packages = ("formulanas", "torch", "optuna", "numpy")
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+        "machine": f"{platform.machine()}, {sys.platform}",
+    }
+
+
+class _Job:
+    def __init__(self, run: Run, trials: int | None, num_workers: int, console: Console) -> None:
+        settings = run.settings()
+        self.run, self.num_workers, self.console = run, num_workers, console
+        self.document = from_mapping(SpaceDocument, settings["space"], f"{run.name}: space")
+        self.proxy = from_mapping(Proxy, settings["proxy"], f"{run.name}: proxy")
+        self.seed: int = settings["seed"]
+        self.num_trials = trials or settings.get("trials") or self.document.search.trials
+        if settings.get("trials") != self.num_trials:
+            write_yaml(run.folder / STUDY_FILE, settings | {"trials": self.num_trials})
+
+    def execute(self) -> Leaderboard:
+        started = time.monotonic()
+        search = Search(self.run, self.document, self.proxy, self.seed, self.num_trials)
+        recipe = confirmation_recipe(self.proxy, self.document.confirm)
+        confirmations = (self.document.confirm.top + 1) * self.document.confirm.seeds
+        epochs = max(self.num_trials - search.num_trained, 0) * self.proxy.recipe.epochs
+        self.introduce(search, recipe.epochs)
+        with (
+            WorkerPool[int](self.proxy, self.num_workers) as pool,
+            Reporter(self.console, epochs + confirmations * recipe.epochs) as reporter,
+        ):
+            search.train(pool, reporter)
+            documents = list(search.trial_documents())
+            todo = choose(documents, self.document.confirm)
+            missing = sum(not each.path(self.run).is_file() for each in todo)
+            reporter.expect(reporter.done + missing * recipe.epochs)
+            if missing:
+                reporter.line(f"confirming {len(todo)} trainings of {recipe.epochs} epochs, each with a fresh seed and split")
+            confirm(self.run, self.proxy, self.seed, recipe, todo, pool, reporter)
+        rows = rank(documents, read_confirmations(self.run), published_names())
+        if not rows:
+            raise InputError(f"no trial of {self.run.name} completed; see the reasons in {self.run.folder}/trials/*/trial.json")
+        board = Leaderboard(self.run.name, rows, count_states(search.study))
+        self.conclude(board, time.monotonic() - started)
+        return board
+
+    def introduce(self, search: Search, confirm_epochs: int) -> None:
+        proxy, say = self.proxy, self.say
+        widths = "-".join(map(str, proxy.backbone.widths))
+        say(f"[bold]{self.run.name}[/bold]  in {self.run.folder}, seed {self.seed}")
+        say(f"data      {proxy.dataset}: {proxy.reason}; {100 * proxy.held_out:.0f} % of the training images validate")
+        say(f"device    {proxy.device}, {self.num_workers} worker(s)")
+        say(
+            f"proxy     {proxy.recipe.epochs} epochs, {sum(proxy.backbone.depths)} {proxy.backbone.transform} blocks "
+            f"{widths} wide; the best are confirmed over {confirm_epochs} epochs"
+        )
+        say(
+            f"search    {self.num_trials} trials by {self.document.search.sampler}, {self.document.search.pruner} pruner; "
+            f"first the points {', '.join(search.space.points)}"
+        )
+        if search.num_trained:
+            say(f"resumed   {search.num_trained} trials are done, {len(search.adopted)} were under way")
+
+    def conclude(self, board: Leaderboard, seconds: float) -> None:
+        document = {
+            "schema": 1,
+            "run": board.run,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "proxy_recipe": self.proxy.recipe.digest,
+            "trials": board.trials,
+            "best": board.best.to_json(),
+            "rows": [row.to_json() for row in board.rows],
+        }
+        write_json(self.run.folder / LEADERBOARD_FILE, document)
+        self.console.print()
+        self.console.print(leaderboard_table(board.rows))
+        counts = ", ".join(f"{count} {state}" for state, count in board.trials.items() if count)
+        self.console.print()
+        self.say(f"{counts}; {duration(seconds)}. Train the winner on: formulanas retrain {self.run.name}")
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+

@@ -1,0 +1,212 @@
+"""A search space: a recursion formula with free symbols, a domain for each, and named points in it."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from formulanas.architecture.backbone import Backbone
+from formulanas.errors import InputError, unknown_name
+from formulanas.formula.bind import BoundRecursion, Value, bind, unbound
+from formulanas.formula.parse import parse
+from formulanas.formula.recursion import Recursion
+from formulanas.records import from_mapping, read_value, read_yaml
+
+Scalar = int | float | str
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both included: whole where both are whole, else real; `step` makes them few."""
+
+    low: int | float
+    high: int | float
+    step: int | float | None = None
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise InputError(f"low <= high must hold, but got {self.low} and {self.high}: the domain is empty")
+        if self.step is not None and (self.step <= 0 or self.log):
+            raise InputError(f"a step is above 0 and does not go with log, but got {self.step}")
+        if self.log and self.low <= 0:
+            raise InputError(f"0 < low must hold on a logarithmic scale, but got {self.low}")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the range is of whole numbers."""
+        return all(isinstance(each, int) for each in (self.low, self.high, self.step or 1))
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high and (not self.whole or value == int(value))
+
+    def values(self) -> list[Scalar] | None:
+        """All values; None where they are infinitely many."""
+        if self.step is None and not self.whole:
+            return None
+        step = self.step or 1
+        return [self.low + step * i for i in range(int((self.high - self.low) / step + 1e-9) + 1)]
+
+
+Domain = list[Scalar] | Range
+
+
+@dataclass(frozen=True)
+class ProxySettings:
+    """The proxy training; what is left out is chosen for the data and device at hand (proxy.py)."""
+
+    dataset: str = "auto"
+    backbone: str | Backbone | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+    held_out: float | None = None  # the share of the training images that validates
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How the space is searched, and for how long."""
+
+    trials: int = 30
+    sampler: str = "tpe"
+    pruner: str = "median"
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise InputError(f"1 <= trials must hold, but got {self.trials} (search.trials)")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a candidate may cost at most before it is trained; None is no limit. `growth` is per block."""
+
+    params: int | None = None
+    macs: int | None = None
+    growth: float | None = None
+
+
+@dataclass(frozen=True)
+class ConfirmSettings:
+    """The best `top` candidates, and the best published point, are trained again `seeds` times, `factor` times as long."""
+
+    top: int = 4
+    seeds: int = 2
+    factor: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.top < 1 or self.seeds < 1 or self.factor <= 0:
+            raise InputError(f"1 <= top, 1 <= seeds and 0 < factor must hold, but got {self} (confirm)")
+
+
+@dataclass(frozen=True)
+class SpaceDocument:
+    """A search space file, validated."""
+
+    formula: str
+    symbols: dict[str, list[Scalar] | Range] = field(default_factory=dict)
+    points: dict[str, dict[str, Scalar]] = field(default_factory=dict)
+    proxy: ProxySettings = ProxySettings()
+    search: SearchSettings = SearchSettings()
+    limits: Limits = Limits()
+    confirm: ConfirmSettings = ConfirmSettings()
+    description: str = ""
+    schema: int = 1
+
+
+class Chooser(Protocol):
+    """What chooses a value of a domain: a trial of a study, or an enumeration."""
+
+    def __call__(self, name: str, domain: Domain) -> Value: ...
+
+
+@dataclass(frozen=True)
+class Space:
+    """A formula with a domain for each of its symbols; `points` are bindings by name."""
+
+    recursion: Recursion
+    domains: Mapping[str, Domain]
+    points: Mapping[str, Mapping[str, Value]]
+
+    def choose(self, chooser: Chooser) -> dict[str, Value]:
+        """A binding, each value chosen by `chooser`; only symbols that the formula needs, given those before, are asked."""
+        values: dict[str, Value] = {}
+        while missing := unbound(self.recursion, values):
+            for name in missing:
+                values[name] = chooser(name, self.domains[name.partition("[")[0]])
+        return values
+
+    def bindings(self) -> Iterator[dict[str, Value]]:
+        """All bindings, where all domains are finite."""
+
+        def extend(values: dict[str, Value]) -> Iterator[dict[str, Value]]:
+            missing = unbound(self.recursion, values)
+            if not missing:
+                yield values
+                return
+            choices = [listed(self.domains[name.partition("[")[0]]) or [] for name in missing]
+            for chosen in itertools.product(*choices):
+                yield from extend({**values, **dict(zip(missing, chosen, strict=True))})
+
+        yield from extend({})
+
+    def is_finite(self) -> bool:
+        """Whether every domain has finitely many values."""
+        return all(listed(domain) is not None for domain in self.domains.values())
+
+    def bind(self, values: Mapping[str, Value]) -> BoundRecursion:
+        """The bound recursion of a binding."""
+        return bind(self.recursion, values)
+
+
+def listed(domain: Domain) -> list[Scalar] | None:
+    """The values of a domain; None where they are infinitely many."""
+    return domain.values() if isinstance(domain, Range) else domain
+
+
+def read_space(path: Path, overrides: Mapping[str, str] | None = None) -> SpaceDocument:
+    """The search space file at `path`, its settings replaced by `overrides` such as {"search.trials": "50"}."""
+    document = read_yaml(path)
+    for key, text in (overrides or {}).items():
+        override(document, key, text)
+    try:
+        space = from_mapping(SpaceDocument, document, "")
+        build_space(space)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return space
+
+
+def override(document: dict[str, Any], key: str, text: str) -> None:
+    """Sets the dotted `key` of a document to the value that `text` is in YAML."""
+    *path, last = key.split(".")
+    for part in path:
+        if not isinstance(document.setdefault(part, {}), dict):
+            raise InputError(f"--set {key}: {part} is not a group of settings")
+        document = document[part]
+    document[last] = read_value(text)
+
+
+def build_space(document: SpaceDocument) -> Space:
+    """The space of a document. Raises InputError where symbols, domains or points do not fit the formula."""
+    if document.schema != 1:
+        raise InputError(f"schema must be 1, but is {document.schema}; it was written by a later version")
+    recursion = parse(document.formula)
+    for name, domain in document.symbols.items():
+        if name not in recursion.symbols:
+            raise InputError(f"{unknown_name('symbol', name, recursion.symbols)} (symbols.{name})")
+        if isinstance(domain, list) and not domain:
+            raise InputError(f"a domain has at least one value, but that of {name} is empty (symbols.{name})")
+    if missing := [name for name in recursion.symbols if name not in document.symbols]:
+        raise InputError(f"the free symbols {', '.join(missing)} of the formula have no domain (symbols)")
+    space = Space(recursion, document.symbols, document.points)
+    for point, values in document.points.items():
+        for name, value in values.items():
+            symbol = name.partition("[")[0]
+            if symbol not in document.symbols:
+                raise InputError(f"{unknown_name('symbol', symbol, document.symbols)} (points.{point}.{name})")
+            if value not in document.symbols[symbol]:
+                raise InputError(f"{name} = {value} is not in the domain of {symbol} (points.{point}.{name})")
+        try:
+            bind(recursion, values)
+        except InputError as error:
+            raise InputError(f"{error} (points.{point})") from None
+    return space

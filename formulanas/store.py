@@ -1,0 +1,143 @@
+"""The runs on disk, and what a TARGET on the command line names: a formula, a published name, a run's best or a trial."""
+
+import fcntl
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from formulanas.architecture.backbone import Backbone
+from formulanas.errors import InputError, unknown_name
+from formulanas.formula.bind import BoundRecursion, Value, bind
+from formulanas.formula.published import PUBLISHED, bind_formula
+from formulanas.records import from_mapping, read_json, read_yaml
+
+RUNS_DIR = Path("runs")
+STUDY_FILE, LEADERBOARD_FILE, TRIAL_FILE = "study.yaml", "leaderboard.json", "trial.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one search."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The name by which commands refer to it."""
+        return self.folder.name
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its search ended with a leaderboard."""
+        return (self.folder / LEADERBOARD_FILE).is_file()
+
+    def settings(self) -> dict[str, Any]:
+        """What study.yaml keeps: every setting resolved."""
+        return read_yaml(self.folder / STUDY_FILE)
+
+    def leaderboard(self) -> dict[str, Any]:
+        """The leaderboard document of a finished search."""
+        if not self.is_finished:
+            raise InputError(f"the run {self.name} has no leaderboard yet; finish it by `formulanas search --resume`")
+        return read_json(self.folder / LEADERBOARD_FILE)
+
+    def trial_file(self, number: int) -> Path:
+        """The document of one trial."""
+        return self.folder / "trials" / f"{number:04}" / TRIAL_FILE
+
+    def trial(self, number: int) -> dict[str, Any]:
+        """The document of one trial that has ended."""
+        if not self.trial_file(number).is_file():
+            ended = sorted(int(path.parent.name) for path in self.folder.glob(f"trials/*/{TRIAL_FILE}"))
+            have = f"its trials are {ended[0]} to {ended[-1]}" if ended else "none has ended yet"
+            raise InputError(f"the run {self.name} has no ended trial {number}; {have}")
+        return read_json(self.trial_file(number))
+
+
+def runs() -> list[Run]:
+    """All runs, the latest first."""
+    found = [Run(path.parent) for path in RUNS_DIR.glob(f"*/{STUDY_FILE}")]
+    return sorted(found, key=lambda run: (run.folder / STUDY_FILE).stat().st_mtime_ns, reverse=True)
+
+
+def find_run(name: str) -> Run:
+    """The run `name`."""
+    run = Run(RUNS_DIR / name)
+    if not (run.folder / STUDY_FILE).is_file():
+        raise InputError(unknown_name("run", name, [run.name for run in runs()] or ["none so far"]))
+    return run
+
+
+def latest_finished() -> Run:
+    """The run whose search finished last."""
+    finished = [run for run in runs() if run.is_finished]
+    if not finished:
+        raise InputError("no search has finished yet; start one by `formulanas search search_spaces/recursion.yaml`")
+    return max(finished, key=lambda run: (run.folder / LEADERBOARD_FILE).stat().st_mtime_ns)
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Holds the run for one writer. Raises InputError where another process holds it; the lock ends with its process."""
+    with (run.folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"the run {run.name} is being searched by another process; wait for it or stop it") from None
+        yield
+
+
+def is_locked(run: Run) -> bool:
+    """Whether a process is searching the run now."""
+    try:
+        with locked(run):
+            return False
+    except InputError:
+        return True
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a TARGET names: a bound recursion, its name, and the run and backbone that it comes from, if any."""
+
+    recursion: BoundRecursion
+    name: str
+    run: Run | None = None
+    backbone: Backbone | None = None
+    dataset: str | None = None
+
+
+def resolve(target: str, values: Mapping[str, Value] | None = None) -> Target:
+    """What `target` names: a formula's text, a published formula, `best`, `RUN`, `RUN:best` or `RUN:17`.
+
+    `values` binds the free symbols of a formula.
+    """
+    if "=" in target or target in PUBLISHED:
+        return Target(bind_formula(target, values), target if target in PUBLISHED else "")
+    if values:
+        raise InputError(f"{target} has no free symbols to bind")
+    if target == "best":
+        return _of_run(latest_finished(), "best")
+    name, _, which = target.partition(":")
+    if not (RUNS_DIR / name / STUDY_FILE).is_file():
+        known = [*PUBLISHED, "best", *(run.name for run in runs())]
+        raise InputError(f"{unknown_name('target', name, known)}; or write a formula, x[n] = ...")
+    return _of_run(find_run(name), which or "best")
+
+
+def _of_run(run: Run, which: str) -> Target:
+    if which == "best":
+        text = run.leaderboard()["best"]["formula"]
+    elif re.fullmatch(r"\d+", which):
+        trial = run.trial(int(which))
+        text = trial.get("formula") or ""
+        if not text:
+            raise InputError(f"trial {which} of {run.name} has no architecture: {trial.get('reason')}")
+    else:
+        raise InputError(f"{run.name}:{which} names no trial; write {run.name}:best or {run.name}:17")
+    proxy = run.settings()["proxy"]
+    backbone = from_mapping(Backbone, proxy["backbone"], f"{run.name}/{STUDY_FILE}: proxy.backbone")
+    return Target(bind(text), f"{run.name}:{which}", run, backbone, proxy["dataset"])
