@@ -22,7 +22,7 @@ class FormulaError(InputError):
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """The message for a name that is not in a table, with the nearest names that are."""
     names = [str(each) for each in known]
-    nearest = get_close_matches(str(name), names, n=3, cutoff=0.5)
+    nearest = get_close_matches(str(name), names, n=3, cutoff=0.6)
     if nearest:
         return f"there is no {kind} {str(name)!r}; did you mean {' or '.join(map(repr, nearest))}?"
     return f"there is no {kind} {str(name)!r}; known are {', '.join(sorted(names))}"

@@ -4,7 +4,7 @@ import json
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_origin
@@ -54,6 +54,24 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Writes a JSON file whole or not at all."""
     write_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects in a file of one JSON object a line; a last line that was only half written is left out."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    objects = []
+    for place, line in enumerate(lines):
+        try:
+            objects.append(json.loads(line))
+        except ValueError:
+            if place + 1 < len(lines):
+                raise InputError(f"{path}: line {place + 1} is not readable JSON") from None
+    return objects
+
+
+def write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a file of one JSON object a line, whole or not at all."""
+    write_text(path, "".join(json.dumps(each) + "\n" for each in objects))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from formulanas.formula.published import PUBLISHED, bind_formula
 from formulanas.records import from_mapping, read_json, read_yaml
 
 RUNS_DIR = Path("runs")
-STUDY_FILE, LEADERBOARD_FILE, TRIAL_FILE = "study.yaml", "leaderboard.json", "trial.json"
+STUDY_FILE, LEADERBOARD_FILE, TRIAL_FILE, RETRAIN_FILE = "study.yaml", "leaderboard.json", "trial.json", "retrain.yaml"
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,20 @@ def latest_finished() -> Run:
 
 
 @contextmanager
-def locked(run: Run) -> Iterator[None]:
-    """Holds the run for one writer. Raises InputError where another process holds it; the lock ends with its process."""
-    with (run.folder / "lock").open("w") as lock:
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a folder for one writer. Raises InputError where another process holds it; the lock ends with its process."""
+    with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise InputError(f"the run {run.name} is being searched by another process; wait for it or stop it") from None
+            raise InputError(f"another process is working in {folder}; wait for it or stop it") from None
         yield
 
 
-def is_locked(run: Run) -> bool:
-    """Whether a process is searching the run now."""
+def is_locked(folder: Path) -> bool:
+    """Whether a process is working in the folder now."""
     try:
-        with locked(run):
+        with locked(folder):
             return False
     except InputError:
         return True
@@ -113,12 +113,14 @@ class Target:
 def resolve(target: str, values: Mapping[str, Value] | None = None) -> Target:
     """What `target` names: a formula's text, a published formula, `best`, `RUN`, `RUN:best` or `RUN:17`.
 
-    `values` binds the free symbols of a formula.
+    A folder is that of a retrained model. `values` binds the free symbols of a formula.
     """
     if "=" in target or target in PUBLISHED:
         return Target(bind_formula(target, values), target if target in PUBLISHED else "")
     if values:
         raise InputError(f"{target} has no free symbols to bind")
+    if (Path(target) / RETRAIN_FILE).is_file():
+        return _of_retraining(Path(target))
     if target == "best":
         return _of_run(latest_finished(), "best")
     name, _, which = target.partition(":")
@@ -141,3 +143,9 @@ def _of_run(run: Run, which: str) -> Target:
     proxy = run.settings()["proxy"]
     backbone = from_mapping(Backbone, proxy["backbone"], f"{run.name}/{STUDY_FILE}: proxy.backbone")
     return Target(bind(text), f"{run.name}:{which}", run, backbone, proxy["dataset"])
+
+
+def _of_retraining(folder: Path) -> Target:
+    settings = read_yaml(folder / RETRAIN_FILE)
+    backbone = from_mapping(Backbone, settings["backbone"], f"{folder / RETRAIN_FILE}: backbone")
+    return Target(bind(settings["formula"]), settings["name"], None, backbone, settings["dataset"])

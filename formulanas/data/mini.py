@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from formulanas.data.cifar import CIFAR10
+from formulanas.data.catalogue import CIFAR10
 from formulanas.data.images import LabelledImages
 
 FOLDER = Path(__file__).parent / "cifar10-mini"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from formulanas.data import cifar, mini
-from formulanas.data.datasets import dataset
+from formulanas.data.catalogue import dataset
 from formulanas.data.images import LabelledImages
 
 

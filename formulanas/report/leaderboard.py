@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.table import Table
+from rich.console import Console
+from rich.markup import escape
 
 
 @dataclass(frozen=True)
@@ -65,27 +66,19 @@ def rank(
     return sorted(rows, key=lambda row: (not row.confirmed, -row.mean, row.trial))
 
 
-def leaderboard_table(rows: Iterable[Row]) -> Table:
-    """The leaderboard for a terminal."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("", "accuracy", "n", "params", "MACs", "seconds", "trial"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("formula", overflow="fold")
+def print_leaderboard(console: Console, rows: Iterable[Row]) -> None:
+    """The leaderboard for a terminal: a line of figures, and the formula under it."""
+    console.print(f"[bold]{'':>3}  {'accuracy':>12}  {'n':>2}  {'params':>11}  {'MACs':>9}  {'seconds':>7}  trial[/bold]")
     previous = True
     for place, row in enumerate(rows, 1):
         if previous and not row.confirmed:
-            table.add_row("", "", "", "", "", "", "", "[dim]not confirmed: one proxy training each[/dim]")
+            console.print("[dim]not confirmed: the one value of each trial's proxy training[/dim]")
         previous = row.confirmed
         spread = f" ± {100 * row.deviation:.1f}" if row.deviation is not None else ""
-        name = f"[bold green]{row.name}[/bold green]  " if row.name else ""
-        table.add_row(
-            str(place),
-            f"{100 * row.mean:.1f}{spread} %",
-            str(row.n),
-            f"{row.params:,}",
-            f"{row.macs / 1e6:.1f} M",
-            f"{row.seconds:.0f}",
-            str(row.trial),
-            name + row.formula.replace("[", r"\["),
+        figures = (
+            f"{place:>3}  {f'{100 * row.mean:.1f}{spread} %':>12}  {row.n:>2}  {row.params:>11,}  "
+            f"{f'{row.macs / 1e6:.1f} M':>9}  {row.seconds:>7.0f}  {row.trial:>5}"
         )
-    return table
+        name = f"  [bold green]{row.name}[/bold green]" if row.name else ""
+        console.print(figures + name, soft_wrap=True, highlight=False)
+        console.print(f"     [dim]{escape(row.formula)}[/dim]", soft_wrap=True, highlight=False)

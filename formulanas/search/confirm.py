@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from formulanas.records import read_json, write_json
 from formulanas.recipe import Recipe
 from formulanas.report.progress import Reporter
@@ -73,7 +75,7 @@ def confirm(
                 values[place] = message.metrics.validation_accuracy
                 seconds[place] += message.metrics.seconds
                 reporter.advance(1)
-                reporter.status(f"confirming {each.formula}".replace("[", r"\["))
+                reporter.status(f"confirming {escape(each.formula)}")
                 pool.answer(place, True)
             elif message.kind == "died" and retries[place] < MAX_RETRIES:
                 retries[place] += 1
@@ -93,5 +95,4 @@ def confirm(
                 write_json(each.path(run), document)
                 shown = "failed" if document["value"] is None else f"{100 * document['value']:.1f} %"
                 left = "" if reporter.bar is not None else f"  ({reporter.left})"
-                text = each.formula.replace("[", r"\[")
-                reporter.line(f"confirm seed {each.draw + 1}  {shown}  {seconds[place]:4.0f} s  {text}{left}")
+                reporter.line(f"confirm seed {each.draw + 1}  {shown}  {seconds[place]:4.0f} s  {escape(each.formula)}{left}")

@@ -7,9 +7,10 @@ from typing import Any
 
 import optuna
 from optuna.trial import Trial, TrialState
+from rich.markup import escape
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.data.datasets import dataset
+from formulanas.data.catalogue import dataset
 from formulanas.errors import InputError
 from formulanas.formula.bind import BoundRecursion
 from formulanas.formula.published import published_names
@@ -137,7 +138,7 @@ class Search:
             record(trial, screened=True)
             finish(self.run, self.study, trial, TrialState.PRUNED, None, reason)
             self.remember(self.study.trials[trial.number])
-            reporter.line(f"[dim]trial {trial.number}  not trained: {reason}  {_literal(recursion.text)}[/dim]")
+            reporter.line(f"[dim]trial {trial.number}  not trained: {reason}  {escape(recursion.text)}[/dim]")
             return None
         task = Task(
             formula=recursion.text,
@@ -163,7 +164,9 @@ class Search:
                 go_on = True
                 if metrics.epoch > running.reported:
                     running.reported = metrics.epoch
-                    go_on = report_epoch(running.trial, metrics) or running.point is not None
+                    go_on = report_epoch(running.trial, metrics)
+                if running.point is not None or metrics.epoch == running.task.recipe.epochs:
+                    go_on = True  # a baseline is trained to its end, and an end is no stop
                 running.value, running.stopped = metrics.validation_accuracy, not go_on
                 running.seconds += metrics.seconds
                 self.metrics_file(number, [asdict(metrics)])
@@ -205,12 +208,12 @@ class Search:
         outcome = "" if state == TrialState.COMPLETE else f"  [yellow]{reason}[/yellow]"
         reporter.line(
             f"trial {running.trial.number:<3} {self.num_trained:>3}/{self.num_trials}  {value}  {running.seconds:4.0f} s  "
-            f"{mark}{_literal(running.recursion.text)}{outcome}"
+            f"{mark}{escape(running.recursion.text)}{outcome}"
             + ("" if reporter.bar is not None else f"  ({reporter.left})")
         )
         if best is not None:
             text = self.names.get(best.user_attrs["key"]) or best.user_attrs["formula"]
-            reporter.status(f"{self.num_trained}/{self.num_trials} trials, best {100 * (best.value or 0):.1f} %  {_literal(text)}")
+            reporter.status(f"{self.num_trained}/{self.num_trials} trials, best {100 * (best.value or 0):.1f} %  {escape(text)}")
 
     def metrics_file(self, number: int, lines: list[dict[str, Any]]) -> None:
         """Appends to the metrics of a trial; an empty list begins them anew."""
@@ -223,8 +226,3 @@ class Search:
         """The documents of all ended trials, in their order."""
         for path in sorted(self.run.folder.glob("trials/*/trial.json")):
             yield json.loads(path.read_text())
-
-
-def _literal(text: str) -> str:
-    """Text whose square brackets are no markup."""
-    return text.replace("[", r"\[")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from formulanas.architecture.backbone import Backbone, backbone
-from formulanas.data import datasets
+from formulanas.data.catalogue import DEFAULT_DATA_DIR, fetch
 from formulanas.errors import InputError
 from formulanas.recipe import Recipe
 from formulanas.records import from_mapping
@@ -36,7 +36,7 @@ def resolve_proxy(settings: ProxySettings, data_dir: Path | None) -> Proxy:
     """
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"there is no data directory {data_dir}; make it, and missing data is downloaded there")
-    folder = data_dir or datasets.DEFAULT_DATA_DIR
+    folder = data_dir or DEFAULT_DATA_DIR
     gpu = torch.cuda.is_available()
     name, reason = _choose_dataset(settings.dataset, folder, gpu)
     if gpu:
@@ -72,12 +72,12 @@ def resolve_proxy(settings: ProxySettings, data_dir: Path | None) -> Proxy:
 
 def _choose_dataset(asked: str, folder: Path, gpu: bool) -> tuple[str, str]:
     if asked != "auto":
-        datasets.fetch(asked, folder)
+        fetch(asked, folder)
         return asked, "as asked"
     if not gpu:
         return MINI, "there is no GPU, and the embedded images are sized for CPUs"
     try:
-        datasets.fetch("cifar10", folder)
+        fetch("cifar10", folder)
     except InputError:
         return MINI, f"there is a GPU, but CIFAR-10 is neither in {folder} nor can be downloaded"
     return "cifar10", f"there is a GPU, and CIFAR-10 is in {folder}"

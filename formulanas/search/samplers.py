@@ -9,7 +9,7 @@ from formulanas.errors import InputError, unknown_name
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
-    "tpe": lambda seed: TPESampler(seed=seed, warn_independent_sampling=False),
+    "tpe": lambda seed: TPESampler(seed=seed),
 }
 
 PRUNERS: dict[str, Callable[[int], BasePruner]] = {  # each a function of the number of epochs

@@ -17,7 +17,7 @@ from rich.console import Console
 from formulanas.errors import InputError
 from formulanas.formula.published import published_names
 from formulanas.records import from_mapping, to_plain, write_json, write_yaml
-from formulanas.report.leaderboard import Row, leaderboard_table, rank
+from formulanas.report.leaderboard import Row, print_leaderboard, rank
 from formulanas.report.progress import Reporter, duration
 from formulanas.search.confirm import choose, confirm, confirmation_recipe, read_confirmations
 from formulanas.search.driver import Search
@@ -76,7 +76,7 @@ def search(
         changes = dict(overrides or {}) | ({"proxy.dataset": dataset} if dataset else {})
         document = read_space(Path(space), changes)
         run = _create(Path(space), document, name, seed, Path(data_dir) if data_dir else None)
-    with locked(run):
+    with locked(run.folder):
         return _Job(run, trials, workers or default_workers(), console).execute()
 
 
@@ -195,7 +195,7 @@ class _Job:
         }
         write_json(self.run.folder / LEADERBOARD_FILE, document)
         self.console.print()
-        self.console.print(leaderboard_table(board.rows))
+        print_leaderboard(self.console, board.rows)
         counts = ", ".join(f"{count} {state}" for state, count in board.trials.items() if count)
         self.console.print()
         self.say(f"{counts}; {duration(seconds)}. Train the winner on: formulanas retrain {self.run.name}")

@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.data.datasets import training_images
 from formulanas.data.images import LabelledImages, split
+from formulanas.data.training_set import read_training_set
 from formulanas.formula.bind import bind
 from formulanas.network.network import build
 from formulanas.recipe import Recipe
@@ -58,7 +58,7 @@ def work(connection: Connection, proxy: Proxy, device: str, num_threads: int) ->
 class _Worker:
     def __init__(self, connection: Connection, proxy: Proxy, device: torch.device) -> None:
         self.connection, self.proxy, self.device = connection, proxy, device
-        self.data = training_images(proxy.dataset, Path(proxy.data_dir)).to(device)
+        self.data = read_training_set(proxy.dataset, Path(proxy.data_dir)).to(device)
         self.split: tuple[int, LabelledImages, LabelledImages] | None = None
 
     def run(self) -> None:

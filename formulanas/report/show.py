@@ -1,0 +1,144 @@
+"""What `show`, `paths` and `atlas` print: a formula's canonical text, cost, paths and growth, for readers and programs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from formulanas.analysis.growth import growth
+from formulanas.analysis.paths import Paths, paths
+from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.backbone import backbone
+from formulanas.data.catalogue import dataset as data_set
+from formulanas.errors import InputError
+from formulanas.formula.bind import Value
+from formulanas.formula.parse import parse
+from formulanas.formula.published import PUBLISHED, bind_formula, published, published_names
+from formulanas.formula.render import render_latex
+from formulanas.store import resolve
+
+DEFAULT_BACKBONE, DEFAULT_DATASET = "cifar-resnet-20", "cifar10"
+BAR_WIDTH = 40
+
+
+def describe(
+    target: str, values: Mapping[str, Value], backbone_name: str | None, dataset: str | None, num_blocks: int | None
+) -> dict[str, Any]:
+    """The facts of a target over a backbone, as `show --json` prints them, and the `source` of its forward pass."""
+    found = resolve(target, values)
+    if backbone_name is None and found.backbone is not None:
+        chosen, backbone_name = found.backbone, f"that of {found.run.name if found.run else target}"
+    else:
+        backbone_name = backbone_name or DEFAULT_BACKBONE
+        chosen = backbone(backbone_name)
+    dataset = dataset or found.dataset or DEFAULT_DATASET
+    images = data_set(dataset)
+    architecture = Architecture(found.recursion, chosen, images.shape, images.num_classes)
+    num_blocks = num_blocks or sum(chosen.depths)
+    try:
+        counted = paths(found.recursion, num_blocks)
+        lengths: Sequence[int | float] | None = counted.lengths
+    except InputError:
+        lengths = None
+    recursion = found.recursion
+    return {
+        "target": target,
+        "name": published_names().get(recursion.key),
+        "formula": recursion.text,
+        "key": recursion.key,
+        "latex": render_latex(parse(recursion.text)),
+        "history_depth": recursion.history_depth,
+        "anchor": recursion.reads_anchor,
+        "growth": growth(recursion),
+        "backbone": backbone_name,
+        "dataset": dataset,
+        "params": architecture.plan.num_params,
+        "macs": architecture.plan.macs,
+        "blocks": num_blocks,
+        "paths": lengths,
+        "digest": architecture.digest,
+        "source": architecture.plan.source(),
+    }
+
+
+def print_description(console: Console, facts: Mapping[str, Any]) -> None:
+    """The facts of a target for a terminal."""
+    depth = "to the start of the history" if facts["history_depth"] == "n" else facts["history_depth"]
+    growth_text = "depends on the input" if facts["growth"] is None else f"{facts['growth']:.4g} per block"
+    rows = {
+        "formula": f"[bold]{escape(facts['formula'])}[/bold]",
+        "published": facts["name"] or "no",
+        "key": facts["key"],
+        "history": f"{depth}{', and the anchor x[0]' if facts['anchor'] else ''}".replace("[", r"\["),
+        "growth": growth_text,
+        "backbone": f"{facts['backbone']}, {facts['dataset']}",
+        "params": f"{facts['params']:,}",
+        "MACs": f"{facts['macs']:,}",
+    }
+    for name, text in rows.items():
+        console.print(f"{name:<10} {text}", highlight=False, soft_wrap=True)
+    if facts["paths"] is not None:
+        console.print(f"paths      by length, over {facts['blocks']} blocks", highlight=False)
+        _print_lengths(console, facts["paths"])
+
+
+def print_paths(console: Console, formula: str, counted: Paths) -> None:
+    """Path lengths for a terminal."""
+    console.print(f"[bold]{escape(formula)}[/bold]", highlight=False, soft_wrap=True)
+    console.print(f"{_number(counted.total)} paths in all (net), {_number(sum(counted.gross))} gross", highlight=False)
+    _print_lengths(console, counted.lengths)
+
+
+def _print_lengths(console: Console, lengths: Sequence[int | float], most: int = 24) -> None:
+    """A bar a length, those in between left out where there are many."""
+    largest = max(abs(each) for each in lengths) or 1
+    shown = range(len(lengths)) if len(lengths) <= most else range(0, len(lengths), math.ceil(len(lengths) / most))
+    for length in shown:
+        count = lengths[length]
+        bar = "█" * round(BAR_WIDTH * float(abs(count) / largest))
+        console.print(f"{length:>6}  {_number(count):>12}  {'-' if count < 0 else ''}{bar}", highlight=False)
+
+
+def _number(count: int | float) -> str:
+    if isinstance(count, int) and abs(count) < 10**10:
+        return f"{count:,}"
+    if isinstance(count, int):
+        digits = len(str(abs(count))) if abs(count) < 10**4000 else int(math.log10(2) * abs(count).bit_length())
+        return f"{'-' if count < 0 else ''}{abs(count) // 10 ** (digits - 3) / 100:.2f}e{digits - 1}"
+    return f"{count:.4g}"
+
+
+def atlas_entries(name: str | None) -> list[dict[str, Any]]:
+    """All published formulas, or the one called `name`."""
+    chosen = [name] if name else sorted(PUBLISHED, key=lambda each: (PUBLISHED[each].year, each))
+    entries = []
+    for each in chosen:
+        entry, recursion = published(each), bind_formula(each)
+        entries.append(
+            {
+                "name": each,
+                "title": entry.title,
+                "year": entry.year,
+                "source": entry.source,
+                "text": entry.text,
+                "note": entry.note,
+                "values": dict(entry.values),
+                "formula": recursion.text,
+                "key": recursion.key,
+                "history_depth": recursion.history_depth,
+            }
+        )
+    return entries
+
+
+def print_atlas(console: Console, entries: Sequence[Mapping[str, Any]]) -> None:
+    """The published formulas for a terminal."""
+    for entry in entries:
+        bound = "".join(f", {symbol} = {value}" for symbol, value in entry["values"].items())
+        head = f"[bold green]{entry['name']}[/bold green]  {entry['title']}, {entry['year']}; {entry['source']}"
+        console.print(head, highlight=False, soft_wrap=True)
+        console.print(f"    {escape(entry['text'] + bound)}", highlight=False, soft_wrap=True)
+        if entry["note"]:
+            console.print(f"    [dim]{escape(entry['note'])}[/dim]", highlight=False, soft_wrap=True)

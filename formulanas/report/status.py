@@ -1,0 +1,53 @@
+"""Where a run stands: its state, its trials by state, and the best so far; read from its folder alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from formulanas.formula.published import published_names
+from formulanas.records import read_json
+from formulanas.report.leaderboard import rank
+from formulanas.store import Run, is_locked
+
+
+def run_status(run: Run) -> dict[str, Any]:
+    """The state of a run as `status --json` prints it."""
+    trials = [read_json(path) for path in sorted(run.folder.glob("trials/*/trial.json"))]
+    begun = len(list(run.folder.glob("trials/*/metrics.jsonl")))
+    searching = is_locked(run.folder)
+    trained = [trial for trial in trials if trial["duplicate_of"] is None]
+    counts: dict[str, int] = {}
+    for trial in trials:
+        state = "duplicate" if trial["duplicate_of"] is not None else trial["state"].lower()
+        counts[state] = counts.get(state, 0) + 1
+    ended = sum(run.trial_file(trial["number"]).with_name("metrics.jsonl").is_file() for trial in trials)
+    counts["running"] = begun - ended
+    confirmations = [read_json(path) for path in sorted(run.folder.glob("confirm/*.json"))]
+    rows = rank(trained, confirmations, published_names())
+    settings = run.settings()
+    return {
+        "run": run.name,
+        "state": "running" if searching else "finished" if run.is_finished else "interrupted",
+        "trials": counts,
+        "asked": settings.get("trials"),
+        "confirmed": len(confirmations),
+        "best": rows[0].to_json() if rows else None,
+    }
+
+
+def print_status(console: Console, status: Mapping[str, Any]) -> None:
+    """The state of a run for a terminal."""
+    counts = ", ".join(f"{count} {state}" for state, count in status["trials"].items() if count)
+    console.print(f"[bold]{status['run']}[/bold]  {status['state']}", highlight=False)
+    console.print(f"trials    {counts or 'none yet'}, of {status['asked']} asked for", highlight=False)
+    console.print(f"confirmed {status['confirmed']} trainings", highlight=False)
+    if best := status["best"]:
+        kind = "confirmed" if best["confirmed"] else "by its proxy"
+        name = f"{best['name']}  " if best["name"] else ""
+        console.print(
+            f"best      {100 * best['mean']:.1f} % {kind} (n = {best['n']})  {name}{escape(best['formula'])}",
+            highlight=False,
+            soft_wrap=True,
+        )
