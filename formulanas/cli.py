@@ -182,7 +182,9 @@ def retrain(
 @main.command()
 @click.argument("target")
 @click.option("--backbone", help="A backbone by name.  [default: that of the run, else cifar-resnet-20]")
-@click.option("--dataset", help="The data set whose images and classes count.  [default: that of the run, else cifar10]")
+@click.option(
+    "--dataset", help="The data set whose images and classes count.  [default: that of the run, else cifar10]"
+)
 @click.option("--blocks", type=click.IntRange(1), help="The number of blocks for the paths.  [default: the backbone's]")
 @click.option("--source", is_flag=True, help="Print the code of the forward pass.")
 @bindings

@@ -116,7 +116,8 @@ def _value(hint: Any, value: object, place: str) -> Any:
         return {str(key): _value(inner, each, f"{place}.{key}") for key, each in value.items()}
     plain = tuple(option for option in options if not is_dataclass(option))
     try:
-        return TypeAdapter(typing.Union[plain]).validate_python(value)  # noqa: UP007, built at run time
+        adapter: TypeAdapter[Any] = TypeAdapter(typing.Union[plain])  # type: ignore[arg-type]  # noqa: UP007
+        return adapter.validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, but got {value!r}") from None

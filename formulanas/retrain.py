@@ -1,4 +1,4 @@
-"""Retraining: a formula over a full-size backbone, through a full schedule, with the test set opened once at the end."""
+"""Retraining: a formula over a full-size backbone, through a full schedule, the test set opened once at the end."""
 
 import time
 from collections.abc import Mapping
@@ -20,7 +20,16 @@ from formulanas.errors import InputError
 from formulanas.formula.bind import Value, bind
 from formulanas.network.network import build
 from formulanas.recipe import Recipe, recipe
-from formulanas.records import from_mapping, read_json, read_lines, read_yaml, to_plain, write_json, write_lines, write_yaml
+from formulanas.records import (
+    from_mapping,
+    read_json,
+    read_lines,
+    read_yaml,
+    to_plain,
+    write_json,
+    write_lines,
+    write_yaml,
+)
 from formulanas.report.progress import Reporter
 from formulanas.seeds import derive_seed
 from formulanas.store import RETRAIN_FILE, RUNS_DIR, Target, locked, resolve
@@ -87,7 +96,9 @@ def retrain(
     found = resolve(target, values)
     folder, settings, reason = _settle(found, backbone_name, dataset_name, recipe_name, epochs, seed, data_dir)
     if folder.exists() and not resume:
-        raise InputError(f"{folder} exists; go on with it by --resume, or choose another --seed, --epochs or --backbone")
+        raise InputError(
+            f"{folder} exists; go on with it by --resume, or choose another --seed, --epochs or --backbone"
+        )
     if (folder / RESULT_FILE).is_file():
         return from_mapping(Result, read_json(folder / RESULT_FILE), str(folder / RESULT_FILE))
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,7 +216,7 @@ class _Job:
             return []
         training.restore(state)
         done = training.step // training.steps_an_epoch
-        self.say(f"resumed   after epoch {done} of {training.recipe.epochs}, step {training.step:,} of {training.num_steps:,}")
+        self.say(f"resumed   at step {training.step:,} of {training.num_steps:,}, {done} epochs done")
         return [line for line in read_lines(self.folder / METRICS_FILE) if line["epoch"] <= done]
 
     def save(self, training: Training) -> None:

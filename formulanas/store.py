@@ -1,4 +1,4 @@
-"""The runs on disk, and what a TARGET on the command line names: a formula, a published name, a run's best or a trial."""
+"""The runs on disk, and what a TARGET names: a formula, a published name, a run's best or a trial."""
 
 import fcntl
 import re
@@ -81,7 +81,7 @@ def latest_finished() -> Run:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a folder for one writer. Raises InputError where another process holds it; the lock ends with its process."""
+    """Holds a folder for one writer; the lock ends with its process. Raises InputError where another holds it."""
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

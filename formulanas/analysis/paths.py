@@ -39,7 +39,9 @@ def paths(bound: BoundRecursion, num_blocks: int) -> Paths:
     if num_blocks < 1:
         raise InputError(f"1 <= blocks must hold, but got {num_blocks}")
     program, stages = lower(bound), [1] * num_blocks
-    lengths, gross = (unroll(program, stages, PathAlgebra(signed), [1]) for signed in (True, False))
+    start: Polynomial = [1]
+    lengths = unroll(program, stages, PathAlgebra(signed=True), start)
+    gross = unroll(program, stages, PathAlgebra(signed=False), start)
     return Paths(tuple(lengths), tuple(gross))
 
 
@@ -52,7 +54,8 @@ class PathAlgebra:
     def combine(self, terms: list[tuple[Scalar, Polynomial]], constant: Scalar) -> Polynomial:
         total: Polynomial = []
         for coefficient, polynomial in terms:
-            weight = _plain(coefficient if self.signed else abs(coefficient))
+            weight = _plain(coefficient)
+            weight = weight if self.signed else abs(weight)
             scaled = polynomial if weight == 1 else [weight * each for each in polynomial]
             if len(scaled) > len(total):
                 total, scaled = scaled, total
@@ -60,7 +63,9 @@ class PathAlgebra:
         return total  # a constant has no derivative
 
     def product(self, factors: list[Polynomial]) -> Polynomial:
-        raise InputError("the formula multiplies two states (a gate), so its paths depend on the input and have no counts")
+        raise InputError(
+            "the formula multiplies two states (a gate), so its paths depend on the input and have no counts"
+        )
 
     def operation(self, name: str, value: Polynomial, block: int) -> Polynomial:
         return value
@@ -74,7 +79,9 @@ class PathAlgebra:
         return value
 
     def learned(self, coefficient: ex.Learn, block: int) -> Polynomial:
-        raise InputError("the formula has learned coefficients, so its paths have no fixed weights; bind them to numbers")
+        raise InputError(
+            "the formula has learned coefficients, so its paths have no fixed weights; bind them to numbers"
+        )
 
     def concat(self, parts: list[Polynomial]) -> Polynomial:
         raise InputError("paths through concatenated channels are not counted yet")

@@ -47,7 +47,9 @@ class Backbone:
             lengths = f"{len(self.widths)} widths, {len(self.depths)} depths and {len(self.strides)} strides"
             raise InputError(f"a backbone has one width, depth and stride a stage, but got {lengths}")
         if min(*self.widths, *self.depths, *self.strides) < 1 or sum(self.depths) > MAX_BLOCKS:
-            raise InputError(f"widths, depths and strides are at least 1, and blocks at most {MAX_BLOCKS}, but got {self}")
+            raise InputError(
+                f"widths, depths and strides are at least 1, and blocks at most {MAX_BLOCKS}, but got {self}"
+            )
         if self.transform not in TRANSFORMS:
             raise InputError(unknown_name("transform", self.transform, TRANSFORMS) + " (backbone.transform)")
         if "bottleneck" in self.transform and any(width % 4 for width in self.widths):

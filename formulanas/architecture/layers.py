@@ -1,4 +1,4 @@
-"""Layers as values: what a network is made of, with its parameters and multiply-accumulates, before any is allocated."""
+"""Layers as values: what a network is made of, with its parameters and costs, before any is allocated."""
 
 from dataclasses import dataclass
 

@@ -159,5 +159,3 @@ class _Planner:
 
     def drop(self, value: _Value, rate: Scalar) -> _Value:
         raise InputError("stochastic depth, drop(...), is not built into networks yet")
-
-

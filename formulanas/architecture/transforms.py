@@ -62,7 +62,7 @@ def preactivation_bottleneck(in_channels: int, out_channels: int, stride: int, a
 
 
 def gate(in_channels: int, out_channels: int, stride: int, activation: str) -> Layers:
-    """A 3x3 convolution into a sigmoid that starts near closed, sigmoid(-2) = 0.12 (Srivastava et al. 2015, 1505.00387)."""
+    """A 3x3 convolution into a sigmoid that starts near closed, at 0.12 (Srivastava et al. 2015, 1505.00387)."""
     return Conv(in_channels, out_channels, 3, stride, bias=True, bias_start=-2.0), Activation("sigmoid")
 
 

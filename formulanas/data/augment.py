@@ -8,7 +8,7 @@ from formulanas.data.images import LabelledImages
 
 
 class EpochBatches:
-    """The batches of one epoch: order, crops and flips are all drawn at its start, so that any batch can be had again."""
+    """The batches of one epoch: order, crops and flips are drawn at its start, so that any batch can be had again."""
 
     def __init__(self, source: "AugmentedImages", batch_size: int, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)

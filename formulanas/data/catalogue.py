@@ -1,4 +1,4 @@
-"""The data sets by name: their images and classes, where their files are, and how missing ones are fetched and verified."""
+"""The data sets by name: images and classes, where their files are, and how missing ones are fetched and verified."""
 
 import hashlib
 import tarfile
@@ -108,7 +108,9 @@ def fetch(name: str, data_dir: Path) -> None:
         ) from None
     if digest.hexdigest() != files.md5:
         partial.unlink()
-        raise InputError(f"{files.url} must have the MD5 {files.md5}, but has {digest.hexdigest()}; it was not unpacked")
+        raise InputError(
+            f"{files.url} must have the MD5 {files.md5}, but has {digest.hexdigest()}; it was not unpacked"
+        )
     partial.rename(archive)
     with tarfile.open(archive) as tar:
         tar.extractall(data_dir, filter="data")

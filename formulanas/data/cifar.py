@@ -13,7 +13,7 @@ IMAGE_BYTES = 3 * 32 * 32
 
 
 def read(files: CifarFiles, parts: dict[str, int], data_dir: Path) -> LabelledImages:
-    """The records of `parts`, files of one set in `data_dir`. Raises InputError for files that are missing or cut short."""
+    """The records of `parts`, files of one set. Raises InputError for files that are missing or cut short."""
     images, labels = [], []
     for name, count in parts.items():
         path = data_dir / files.folder / name

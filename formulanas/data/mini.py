@@ -1,4 +1,4 @@
-"""The embedded images: a class-balanced cut of CIFAR-10 that ships inside the package, so that a first run needs no network."""
+"""The embedded images: a class-balanced cut of CIFAR-10 inside the package, so that a first run needs no network."""
 
 from pathlib import Path
 

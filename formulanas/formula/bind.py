@@ -79,7 +79,9 @@ def bind(recursion: Recursion | str, values: Mapping[str, Value] | None = None) 
     recursion = parse(recursion) if isinstance(recursion, str) else recursion
     binding = _Binding(recursion, values or {})
     if missing := binding.missing:
-        hint = next((unknown_name("function", name, ex.OPERATIONS) for name in missing if name in binding.functions), "")
+        hint = next(
+            (unknown_name("function", name, ex.OPERATIONS) for name in missing if name in binding.functions), ""
+        )
         raise InputError(f"the free symbols {', '.join(missing)} need values" + (f"; {hint}" if hint else ""))
     for name in binding.values:
         if name not in binding.used and name.partition("[")[0] not in recursion.symbols:
@@ -139,7 +141,9 @@ class _Binding:
         resolved = [canonical(self.resolve(index)) for index in indices]
         if not all(isinstance(index, ex.Number) for index in resolved):
             text = render_expression(symbol)
-            raise InputError(f"{text} stands in a sum whose bounds are not fixed numbers, so it has no fixed set of values")
+            raise InputError(
+                f"{text} stands in a sum whose bounds are not fixed numbers, so it has no fixed set of values"
+            )
         full = f"{name}[{', '.join(map(render_expression, resolved))}]" if indices else name
         bound = self.value(full)
         if bound is None:
@@ -185,7 +189,9 @@ def _inline(equations: Mapping[str, Expression], declarations: Mapping[str, str]
             for part in ex.walk(value)
             if isinstance(part, ex.State) and part.sequence == name
         ]
-        single = isinstance(equation, ex.Transform) or (isinstance(equation, ex.State) and lag(equation.index) is not None)
+        single = isinstance(equation, ex.Transform) or (
+            isinstance(equation, ex.State) and lag(equation.index) is not None
+        )
         if any(reader == name for reader, _ in reads) or not (single or all(back == 0 for _, back in reads)):
             continue
         del result[name]
@@ -249,7 +255,7 @@ def _order_of_appearance(equations: Mapping[str, Expression]) -> list[str]:
 
 def _named(equations: Mapping[str, Expression], declarations: Mapping[str, str]) -> BoundRecursion:
     """The bound recursion with its sequences renamed, without the declarations that say nothing, checked."""
-    names = {old: new for old, new in zip(_order_of_appearance(equations), "x" + SEQUENCE_NAMES, strict=False)}
+    names = dict(zip(_order_of_appearance(equations), "x" + SEQUENCE_NAMES, strict=False))
     if len(names) < len(equations):
         raise InputError(f"a formula has at most {len(SEQUENCE_NAMES)} auxiliary sequences")
 
@@ -262,9 +268,10 @@ def _named(equations: Mapping[str, Expression], declarations: Mapping[str, str])
     for name, value in declarations.items():
         policy, _, sequence = name.removesuffix("]").partition("[")
         if policy not in POLICIES:
-            if any(isinstance(part, ex.Transform) and part.name == name for e in renamed.values() for part in ex.walk(e)):
-                if value != DEFAULT_KINDS.get(name):
-                    kept[name] = value
+            calls = (part for equation in renamed.values() for part in ex.walk(equation))
+            used = any(isinstance(part, ex.Transform) and part.name == name for part in calls)
+            if used and value != DEFAULT_KINDS.get(name):
+                kept[name] = value
         elif sequence in names:
             kept[f"{policy}[{names[sequence]}]"] = value
         elif not sequence and value != DEFAULTS[policy]:
@@ -292,7 +299,9 @@ def _meaningful(bound: BoundRecursion) -> dict[str, str]:
 def _check(bound: BoundRecursion) -> None:
     """Refuses what no network can compute: reading ahead, circular reading in one block, a state that is nothing."""
     if ex.is_scalar(bound.equations["x"]):
-        raise InputError(f"x[n] = {render_expression(bound.equations['x'])} reads no state; it needs one, such as x[n-1]")
+        raise InputError(
+            f"x[n] = {render_expression(bound.equations['x'])} reads no state; it needs one, such as x[n-1]"
+        )
     for name, equation in bound.equations.items():
         for part in ex.walk(equation):
             if isinstance(part, ex.State | ex.Transform):
@@ -327,5 +336,3 @@ def evaluation_order(equations: Mapping[str, Expression]) -> list[str]:
     for name in equations:
         visit(name)
     return order
-
-

@@ -1,4 +1,4 @@
-"""The canonical form of expressions: like terms collected, terms and factors in a fixed order, sums over history alike."""
+"""The canonical form of expressions: like terms collected, terms, factors and sums over history in a fixed order."""
 
 from fractions import Fraction
 from functools import lru_cache
@@ -86,7 +86,9 @@ def _sum(expression: ex.Sum) -> Expression:
     body, low, high = expression.body, expression.low, expression.high
     if body == ex.ZERO:
         return ex.ZERO
-    depth = max((SUM_VARIABLES.index(part.variable) + 1 for part in ex.walk(body) if isinstance(part, ex.Sum)), default=0)
+    depth = max(
+        (SUM_VARIABLES.index(part.variable) + 1 for part in ex.walk(body) if isinstance(part, ex.Sum)), default=0
+    )
     variable = ex.Index(SUM_VARIABLES[depth])
     body = ex.substitute(body, expression.variable, variable)
     if any(isinstance(part, ex.State) and part.index == variable for part in ex.walk(body)):

@@ -168,7 +168,7 @@ def map_children(expression: Expression, function: "Callable[[Expression], Expre
     if not changed:
         return expression
     values = {field.name: getattr(expression, field.name) for field in fields(expression)}
-    return type(expression)(**(values | changed))  # type: ignore[arg-type]
+    return type(expression)(**(values | changed))
 
 
 def children(expression: Expression) -> Iterator[Expression]:

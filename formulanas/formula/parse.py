@@ -3,7 +3,7 @@
 import ast
 import textwrap
 from fractions import Fraction
-from typing import NoReturn
+from typing import Literal, NoReturn, cast
 
 from formulanas.errors import FormulaError, unknown_name
 from formulanas.formula import expressions as ex
@@ -75,13 +75,17 @@ class _Parser:
                         self.fail(f"{declared} is declared by a name, such as {declared} = reset", value)
                     declarations[declared] = value.id
                 case _:
-                    self.fail("each line is an equation name[n] = expression, or a declaration shape = reset", statement)
+                    self.fail(
+                        "each line is an equation name[n] = expression, or a declaration shape = reset", statement
+                    )
         self.sequences = tuple(name for name, _ in equations)
         if "x" not in self.sequences:
             raise FormulaError("every formula defines the state: x[n] = ...", self.text)
         for declared in declarations:
             if "[" in declared and declared.split("[")[1][:-1] not in self.sequences:
-                raise FormulaError(f"{declared}: {unknown_name('sequence', declared.split('[')[1][:-1], self.sequences)}")
+                raise FormulaError(
+                    f"{declared}: {unknown_name('sequence', declared.split('[')[1][:-1], self.sequences)}"
+                )
         try:
             return Recursion({name: self.expression(value, frozenset()) for name, value in equations}, declarations)
         except RecursionError:
@@ -100,7 +104,7 @@ class _Parser:
             return self.expression(part, scope)
 
         match node:
-            case ast.Constant(value) if type(value) in (int, float):
+            case ast.Constant(int() | float() as value) if not isinstance(value, bool):
                 return ex.Number(self.constant(node, value))
             case ast.Name(name):
                 return self.name(node, name, scope)
@@ -185,13 +189,13 @@ class _Parser:
         if keywords and name != "learn":
             self.fail(f"{name} takes no named arguments", node)
         match name, arguments:
-            case ("sum" | "mean"), [body, ast.Tuple([ast.Name(variable), low, high])]:
+            case (("sum" | "mean"), [body, ast.Tuple([ast.Name(variable), low, high])]):
                 if not variable.islower() or variable in RESERVED or variable in self.sequences:
                     self.fail(f"{variable} cannot be the variable of a {name}", node)
                 bounds = self.scalar(low, scope), self.scalar(high, scope)
                 inner = self.expression(body, scope | {variable})
                 return ex.Sum(inner, variable, *bounds, mean=name == "mean")
-            case ("sum" | "mean"), _:
+            case (("sum" | "mean"), _):
                 self.fail(f"write {name}(expression, (i, 1, p))", node)
             case "sqrt", [argument]:
                 return self.power(argument, self.scalar(argument, scope), ex.Number(Fraction(1, 2)))
@@ -201,7 +205,7 @@ class _Parser:
                 return ex.Drop(self.expression(argument, scope), self.scalar(rate, scope))
             case "learn", [start]:
                 return self.learn(node, start, keywords, scope)
-            case ("sqrt" | "concat" | "drop" | "learn"), _:
+            case (("sqrt" | "concat" | "drop" | "learn"), _):
                 self.fail(f"{name} takes other arguments: sqrt(N), concat(u, v), drop(u, 0.1), learn(1.0)", node)
             case _, [argument] if name in ex.OPERATIONS or (name.islower() and name not in RESERVED):
                 if name in self.sequences:
@@ -214,9 +218,9 @@ class _Parser:
     def learn(self, node: ast.expr, start: ast.expr, keywords: list[ast.keyword], scope: frozenset[str]) -> Expression:
         options = {keyword.arg: keyword.value for keyword in keywords}
         per, constraint = options.pop("per", None), options.pop("constraint", None)
-        match per, constraint:
-            case (None | ast.Constant("block" | "channel")), (None | ast.Constant("softmax" | "sum" | "sigmoid")):
-                if not options:
-                    chosen = "block" if per is None else per.value  # type: ignore[attr-defined]
-                    return ex.Learn(self.scalar(start, scope), chosen, getattr(constraint, "value", None))
+        chosen = "block" if per is None else ast.literal_eval(per) if isinstance(per, ast.Constant) else None
+        limit = ast.literal_eval(constraint) if isinstance(constraint, ast.Constant) else None
+        known = chosen in ("block", "channel") and limit in (None, "softmax", "sum", "sigmoid")
+        if known and not options and (constraint is None) == (limit is None):
+            return ex.Learn(self.scalar(start, scope), cast(Literal["block", "channel"], chosen), limit)
         self.fail('learn(1.0) takes per="channel" and constraint="softmax", "sum" or "sigmoid"', node)

@@ -1,4 +1,4 @@
-"""From a bound recursion to what one block computes: cached transforms and running sums become sequences of their own."""
+"""From a bound recursion to what one block computes: cached transforms and running sums become sequences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,7 +55,9 @@ class _Lowering:
             case ex.Transform(name, index, _, argument):
                 distance = lag(index)
                 if distance is None:
-                    raise InputError(f"{render_expression(expression)}: the block of a transform is n, n-1, n-2 and so on")
+                    raise InputError(
+                        f"{render_expression(expression)}: the block of a transform is n, n-1, n-2 and so on"
+                    )
                 return self.cached(expression, distance, name.lower()) if distance else expression
             case ex.Operation(name, argument) if name in NORMS:
                 distance = min((back for back in map(lag, _indices(argument)) if back is not None), default=1)
@@ -69,8 +71,8 @@ class _Lowering:
         earlier = canonical(ex.shift(expression, distance))
         if any(back is not None and back < 0 for back in map(lag, _indices(earlier))):
             raise InputError(
-                f"{render_expression(expression)} applies the weights of an earlier block to a later state, which is not "
-                "supported yet; F[n-1](x[n-2]) is the value that block n-1 computed"
+                f"{render_expression(expression)} applies the weights of an earlier block to a later state, which is "
+                "not supported yet; F[n-1](x[n-2]) is the value that block n-1 computed"
             )
         sequence = self.sequence(earlier, name, earlier)
         return ex.State(sequence, canonical(add((ex.BLOCK, ex.number(-distance)))))

@@ -3,6 +3,8 @@
 Over polynomials it gives path lengths, over numbers growth, over shapes and names the cost of a network and its code.
 """
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Generic, Protocol, TypeVar, cast
@@ -34,7 +36,7 @@ class Algebra(Protocol[V]):
         """Residual function `branch` of block `block`, applied to `value`: it brings it to the block's stage."""
 
     def carry(self, value: V | None, sequence: str, policy: str, place: int, distance: int) -> V | None:
-        """`value`, of the state `distance` blocks before the first of stage `place`, brought to the shape of that stage."""
+        """`value`, of `distance` blocks before the first of stage `place`, brought to the shape of that stage."""
 
     def learned(self, coefficient: ex.Learn, block: int) -> V:
         """A learned coefficient of block `block`."""
@@ -131,7 +133,7 @@ class _Run(Generic[V]):
         return versions[place]
 
     def evaluate(self, expression: Expression, place: int) -> V | Scalar | None:
-        """The value of `expression` in the shape of stage `place`; a number where it is one; None where it is missing."""
+        """The value of `expression` in the shape of stage `place`, or a number; None where it is missing."""
         if not isinstance(expression, ex.Transform | ex.Operation):
             return self.value(expression, place)
         if (expression, place) not in self.memo:  # a call that is written twice is computed once
@@ -156,7 +158,9 @@ class _Run(Generic[V]):
                     return self.algebra.operation(name, value, self.block)
                 return Fraction(1, 2) if name == "sigmoid" else None
             case ex.Sum(body, variable, low, high):
-                terms = [ex.substitute(body, variable, ex.number(i)) for i in range(self.whole(low), self.whole(high) + 1)]
+                terms = [
+                    ex.substitute(body, variable, ex.number(i)) for i in range(self.whole(low), self.whole(high) + 1)
+                ]
                 return self.combine([self.scaled(term, place) for term in terms])
             case ex.Add(terms):
                 return self.combine([self.scaled(term, place) for term in terms])
@@ -225,17 +229,14 @@ class _Run(Generic[V]):
             case ex.Index("N"):
                 return Fraction(len(self.stages))
             case ex.Add(terms):
-                return sum((self.scalar(term) for term in terms), Fraction(0))
+                return functools.reduce(operator.add, [self.scalar(term) for term in terms])
             case ex.Multiply(factors):
-                product: Scalar = Fraction(1)
-                for factor in factors:
-                    product = product * self.scalar(factor)
-                return product
+                return functools.reduce(operator.mul, [self.scalar(factor) for factor in factors])
             case ex.Power(base, exponent):
-                value, power = self.scalar(base), self.scalar(exponent)
-                if value == 0 or (value < 0 and power != int(power)):
+                number, power = self.scalar(base), self.scalar(exponent)
+                if number == 0 or (number < 0 and power != int(power)):
                     raise InputError(f"{render_expression(expression)} has no value at block {self.block}")
-                return value ** (int(power) if power == int(power) else float(power))
+                return number ** (int(power) if power == int(power) else float(power))
         raise InputError(f"{render_expression(expression)} is not a number at block {self.block}")
 
     def whole(self, expression: Expression) -> int:
@@ -243,5 +244,7 @@ class _Run(Generic[V]):
             return self.block - distance
         value = self.scalar(expression)
         if value != int(value):
-            raise InputError(f"{render_expression(expression)} = {value} at block {self.block}; it must be a whole number")
+            raise InputError(
+                f"{render_expression(expression)} = {value} at block {self.block}; it must be a whole number"
+            )
         return int(value)

@@ -1,5 +1,6 @@
 """From layers as values to torch modules."""
 
+from collections.abc import Callable
 from typing import assert_never
 
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch.nn import functional
 from formulanas.architecture import layers as spec
 from formulanas.errors import InputError, unknown_name
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": functional.relu,
     "sigmoid": Tensor.sigmoid,
     "silu": functional.silu,

@@ -23,7 +23,8 @@ class Network(nn.Module):
         self._run = compile_forward(self.source, architecture.digest, ACTIVATIONS)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self._run(self, images)
+        logits: Tensor = self._run(self, images)
+        return logits
 
 
 def compile_forward(source: str, name: str, functions: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:

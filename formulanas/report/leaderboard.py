@@ -68,7 +68,9 @@ def rank(
 
 def print_leaderboard(console: Console, rows: Iterable[Row]) -> None:
     """The leaderboard for a terminal: a line of figures, and the formula under it."""
-    console.print(f"[bold]{'':>3}  {'accuracy':>12}  {'n':>2}  {'params':>11}  {'MACs':>9}  {'seconds':>7}  trial[/bold]")
+    console.print(
+        f"[bold]{'':>3}  {'accuracy':>12}  {'n':>2}  {'params':>11}  {'MACs':>9}  {'seconds':>7}  trial[/bold]"
+    )
     previous = True
     for place, row in enumerate(rows, 1):
         if previous and not row.confirmed:

@@ -1,4 +1,4 @@
-"""What `show`, `paths` and `atlas` print: a formula's canonical text, cost, paths and growth, for readers and programs."""
+"""What `show`, `paths` and `atlas` print: a formula's canonical text, cost, paths and growth."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The confirmation: the best candidates trained again, longer and with fresh seeds, so that no winner is a lucky draw."""
+"""The confirmation: the best candidates trained again, longer, with fresh seeds, so that no winner is a lucky draw."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.markup import escape
 
-from formulanas.records import read_json, write_json
 from formulanas.recipe import Recipe
+from formulanas.records import read_json, write_json
 from formulanas.report.progress import Reporter
 from formulanas.search.driver import MAX_RETRIES, POLL_SECONDS
 from formulanas.search.pool import WorkerPool
@@ -55,7 +55,13 @@ def read_confirmations(run: Run) -> list[dict[str, Any]]:
 
 
 def confirm(
-    run: Run, proxy: Proxy, seed: int, recipe: Recipe, todo: list[Confirmation], pool: WorkerPool[int], reporter: Reporter
+    run: Run,
+    proxy: Proxy,
+    seed: int,
+    recipe: Recipe,
+    todo: list[Confirmation],
+    pool: WorkerPool[int],
+    reporter: Reporter,
 ) -> None:
     """Trains what of `todo` has no result yet, and writes each result when it is there."""
     waiting = [place for place, each in enumerate(todo) if not each.path(run).is_file()]
@@ -81,6 +87,7 @@ def confirm(
                 retries[place] += 1
                 waiting.insert(0, place)
             else:
+                value = values[place] if message.kind == "done" else None
                 document = {
                     "schema": 1,
                     "key": each.key,
@@ -88,11 +95,13 @@ def confirm(
                     "draw": each.draw,
                     "epochs": recipe.epochs,
                     "recipe": recipe.digest,
-                    "value": values[place] if message.kind == "done" else None,
+                    "value": value,
                     "seconds": round(seconds[place], 2),
                     "reason": message.reason,
                 }
                 write_json(each.path(run), document)
-                shown = "failed" if document["value"] is None else f"{100 * document['value']:.1f} %"
+                shown = "failed" if value is None else f"{100 * value:.1f} %"
                 left = "" if reporter.bar is not None else f"  ({reporter.left})"
-                reporter.line(f"confirm seed {each.draw + 1}  {shown}  {seconds[place]:4.0f} s  {escape(each.formula)}{left}")
+                reporter.line(
+                    f"confirm seed {each.draw + 1}  {shown}  {seconds[place]:4.0f} s  {escape(each.formula)}{left}"
+                )

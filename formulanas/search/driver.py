@@ -1,4 +1,4 @@
-"""The driver of a search: asks the study, screens, hands trials to workers, and tells; the study holds all that is known."""
+"""The driver of a search: asks the study, screens, hands trials to workers, and tells; the study holds all it knows."""
 
 import json
 from collections.abc import Iterator
@@ -100,7 +100,9 @@ class Search:
         while pool.num_idle and self.num_trained + len(self.running) < self.num_trials:
             if self.rejected_in_a_row >= MAX_REJECTED:
                 if not self.running:
-                    reporter.line(f"the space has nothing new: {MAX_REJECTED} proposals in a row were known or rejected")
+                    reporter.line(
+                        f"the space has nothing new: {MAX_REJECTED} proposals in a row were known or rejected"
+                    )
                 return
             trial, reported = self.adopted.pop(0) if self.adopted else (self.study.ask(), 0)
             candidate = self.prepare(trial, reported, reporter)
@@ -206,14 +208,16 @@ class Search:
         name = self.names.get(running.recursion.key)
         mark = f"[bold green]{name}[/bold green]  " if name else ""
         outcome = "" if state == TrialState.COMPLETE else f"  [yellow]{reason}[/yellow]"
+        count = f"trial {running.trial.number:<3} {self.num_trained:>3}/{self.num_trials}"
         reporter.line(
-            f"trial {running.trial.number:<3} {self.num_trained:>3}/{self.num_trials}  {value}  {running.seconds:4.0f} s  "
-            f"{mark}{escape(running.recursion.text)}{outcome}"
+            f"{count}  {value}  {running.seconds:4.0f} s  {mark}{escape(running.recursion.text)}{outcome}"
             + ("" if reporter.bar is not None else f"  ({reporter.left})")
         )
         if best is not None:
             text = self.names.get(best.user_attrs["key"]) or best.user_attrs["formula"]
-            reporter.status(f"{self.num_trained}/{self.num_trials} trials, best {100 * (best.value or 0):.1f} %  {escape(text)}")
+            reporter.status(
+                f"{self.num_trained}/{self.num_trials} trials, best {100 * (best.value or 0):.1f} %  {escape(text)}"
+            )
 
     def metrics_file(self, number: int, lines: list[dict[str, Any]]) -> None:
         """Appends to the metrics of a trial; an empty list begins them anew."""

@@ -1,7 +1,8 @@
-"""Long-lived worker processes on this machine: tasks go out to the idle ones, messages come back, the dead are replaced."""
+"""Long-lived worker processes: tasks go out to the idle ones, messages come back, the dead are replaced."""
 
 import multiprocessing
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -58,18 +59,14 @@ class WorkerPool(Generic[Tag]):
         """Gives `task` to an idle worker."""
         member = next(member for member in self.members if member.tag is None)
         member.tag = tag
-        try:
+        with suppress(OSError):  # it died while idle; `messages` finds out and says so
             member.connection.send(task)
-        except OSError:
-            pass  # it died while idle; `messages` finds out and says so
 
     def answer(self, tag: Tag, go_on: bool) -> None:
         """Answers the `epoch` message of a task."""
         member = next(member for member in self.members if member.tag == tag)
-        try:
+        with suppress(OSError):
             member.connection.send(go_on)
-        except OSError:
-            pass
 
     def messages(self, timeout: float) -> Iterator[tuple[Tag, Message]]:
         """The messages of tasks under way, after at most `timeout` seconds; a task whose worker died says `died`."""

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -24,7 +23,7 @@ from formulanas.search.driver import Search
 from formulanas.search.pool import WorkerPool
 from formulanas.search.proxy import Proxy, default_workers, resolve_proxy
 from formulanas.search.samplers import pruner, sampler
-from formulanas.search.space import SpaceDocument, build_space, read_space
+from formulanas.search.space import SpaceDocument, read_space
 from formulanas.search.study import count_states
 from formulanas.store import LEADERBOARD_FILE, RUNS_DIR, STUDY_FILE, Run, find_run, locked, runs
 
@@ -83,7 +82,9 @@ def search(
 def _create(path: Path, document: SpaceDocument, name: str | None, seed: int, data_dir: Path | None) -> Run:
     """A new run folder, with every setting resolved in its study.yaml."""
     if name is None:
-        numbers = [int(match[1]) for run in RUNS_DIR.glob("*") if (match := re.fullmatch(rf"{path.stem}-(\d+)", run.name))]
+        numbers = [
+            int(match[1]) for run in RUNS_DIR.glob("*") if (match := re.fullmatch(rf"{path.stem}-(\d+)", run.name))
+        ]
         name = f"{path.stem}-{max(numbers, default=0) + 1}"
     if not RUN_NAME.fullmatch(name):
         raise InputError(f"a run's name has letters, digits, '.', '_' and '-', but got {name!r} (--name)")
@@ -157,11 +158,15 @@ class _Job:
             missing = sum(not each.path(self.run).is_file() for each in todo)
             reporter.expect(reporter.done + missing * recipe.epochs)
             if missing:
-                reporter.line(f"confirming {len(todo)} trainings of {recipe.epochs} epochs, each with a fresh seed and split")
+                reporter.line(
+                    f"confirming {len(todo)} trainings of {recipe.epochs} epochs, each with a fresh seed and split"
+                )
             confirm(self.run, self.proxy, self.seed, recipe, todo, pool, reporter)
         rows = rank(documents, read_confirmations(self.run), published_names())
         if not rows:
-            raise InputError(f"no trial of {self.run.name} completed; see the reasons in {self.run.folder}/trials/*/trial.json")
+            raise InputError(
+                f"no trial of {self.run.name} completed; see the reasons in {self.run.folder}/trials/*/trial.json"
+            )
         board = Leaderboard(self.run.name, rows, count_states(search.study))
         self.conclude(board, time.monotonic() - started)
         return board
@@ -176,10 +181,9 @@ class _Job:
             f"proxy     {proxy.recipe.epochs} epochs, {sum(proxy.backbone.depths)} {proxy.backbone.transform} blocks "
             f"{widths} wide; the best are confirmed over {confirm_epochs} epochs"
         )
-        say(
-            f"search    {self.num_trials} trials by {self.document.search.sampler}, {self.document.search.pruner} pruner; "
-            f"first the points {', '.join(search.space.points)}"
-        )
+        settings = self.document.search
+        say(f"search    {self.num_trials} trials by {settings.sampler}, {settings.pruner} pruner")
+        say(f"first     the points {', '.join(search.space.points)}")
         if search.num_trained:
             say(f"resumed   {search.num_trained} trials are done, {len(search.adopted)} were under way")
 
@@ -202,5 +206,3 @@ class _Job:
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
-
-

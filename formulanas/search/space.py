@@ -39,7 +39,11 @@ class Range:
         return all(isinstance(each, int) for each in (self.low, self.high, self.step or 1))
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, int | float) and self.low <= value <= self.high and (not self.whole or value == int(value))
+        return (
+            isinstance(value, int | float)
+            and self.low <= value <= self.high
+            and (not self.whole or value == int(value))
+        )
 
     def values(self) -> list[Scalar] | None:
         """All values; None where they are infinitely many."""
@@ -86,7 +90,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ConfirmSettings:
-    """The best `top` candidates, and the best published point, are trained again `seeds` times, `factor` times as long."""
+    """The best `top`, and the best named point, are trained again `seeds` times, `factor` times as long."""
 
     top: int = 4
     seeds: int = 2
@@ -127,7 +131,7 @@ class Space:
     points: Mapping[str, Mapping[str, Value]]
 
     def choose(self, chooser: Chooser) -> dict[str, Value]:
-        """A binding, each value chosen by `chooser`; only symbols that the formula needs, given those before, are asked."""
+        """A binding by `chooser`, which is asked only for what the formula needs, given the values before."""
         values: dict[str, Value] = {}
         while missing := unbound(self.recursion, values):
             for name in missing:

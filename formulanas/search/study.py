@@ -1,8 +1,8 @@
-"""The study of a run: Optuna's, on disk in the run's folder, and the documents of its trials that are derived from it."""
+"""The study of a run: Optuna's, on disk in the run's folder, and the trial documents that are derived from it."""
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.storages import RDBStorage
@@ -57,8 +57,7 @@ def suggest(trial: Trial, name: str, domain: Domain) -> Value:
         case Range(low, high, step, log):
             return trial.suggest_float(name, low, high, step=step, log=log)
         case _:
-            chosen: Value = trial.suggest_categorical(name, domain)
-            return chosen
+            return cast(Value, trial.suggest_categorical(name, domain))
 
 
 def record(trial: Trial, **facts: object) -> None:

@@ -25,7 +25,7 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Task:
-    """One training: the canonical text of the recursion, the recipe, and the seeds of weights and data, and of the split."""
+    """One training: the recursion's canonical text, the recipe, and the seeds of the training and of the split."""
 
     formula: str
     recipe: Recipe
@@ -70,7 +70,9 @@ class _Worker:
             except DivergedError as error:
                 self.connection.send(Message("failed", reason=str(error)))
             except torch.OutOfMemoryError as error:
-                self.connection.send(Message("failed", reason=f"out of memory: {error}", details=traceback.format_exc()))
+                self.connection.send(
+                    Message("failed", reason=f"out of memory: {error}", details=traceback.format_exc())
+                )
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise
             except Exception as error:  # a trial's edge: one bad candidate must not end a search

@@ -19,14 +19,16 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 
 def load(folder: Path, device: torch.device) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest checkpoint that can be read, None where there is none, and a message for each that cannot."""
-    messages = []
+    messages: list[str] = []
     for name in (CURRENT, PREVIOUS):
         if (folder / name).exists():
             try:
                 state: dict[str, Any] = torch.load(folder / name, map_location=device, weights_only=True)
                 return state, messages
             except Exception as error:  # torch raises whatever a broken file leads it to
-                messages.append(f"{folder / name} cannot be read ({type(error).__name__}: {error}); the one before is used")
+                messages.append(
+                    f"{folder / name} cannot be read ({type(error).__name__}: {error}); the one before is used"
+                )
     return None, messages
 
 

@@ -43,7 +43,7 @@ class Training:
 
     def __init__(self, network: Network, data: LabelledImages, recipe: Recipe, seed: int) -> None:
         self.device = data.images.device
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.data, self.recipe, self.seed = data, recipe, seed
         self.images = AugmentedImages(data, recipe.crop_padding, recipe.flip)
         self.steps_an_epoch = -(-len(data) // recipe.batch_size)
@@ -109,7 +109,7 @@ class Training:
             logits = self.network(images)
         loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         with torch.no_grad():
             hits = (logits.argmax(1) == labels).sum()
