@@ -114,8 +114,6 @@ class _Run(Generic[V]):
         start, shape = self.program.policies[sequence]
         if shape == "reset":
             before = self.first - 1
-            if block <= 0 and sequence == "x" and before:
-                block = before  # the stage begins anew: what enters it is its x[0]
             if block < before or (0 < before == block and sequence != "x"):
                 return None
         if block < 0 and start == "copy":
@@ -142,6 +140,9 @@ class _Run(Generic[V]):
 
     def value(self, expression: Expression, place: int) -> V | Scalar | None:
         match expression:
+            case ex.State(sequence, ex.Number()):  # the anchor: where the history begins anew, what enters the stage
+                reset = self.program.policies[sequence][1] == "reset"
+                return self.read(sequence, self.first - 1 if reset else 0, place)
             case ex.State(sequence, index):
                 return self.read(sequence, self.whole(index), place)
             case ex.Transform(name, index, branch, argument):

@@ -92,9 +92,9 @@ class Limits:
 class ConfirmSettings:
     """The best `top`, and the best named point, are trained again `seeds` times, `factor` times as long."""
 
-    top: int = 4
-    seeds: int = 2
-    factor: float = 2.0
+    top: int = 3
+    seeds: int = 3
+    factor: float = 1.5
 
     def __post_init__(self) -> None:
         if self.top < 1 or self.seeds < 1 or self.factor <= 0:
