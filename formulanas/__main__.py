@@ -1,5 +1,5 @@
 """`python -m formulanas` is the installed command."""
 
-from formulanas.cli import run
+from formulanas.cli.main import run
 
 run()

@@ -10,7 +10,8 @@ from typing import Any
 
 from formulanas.architecture.backbone import Backbone
 from formulanas.errors import InputError, unknown_name
-from formulanas.formula.bind import BoundRecursion, Value, bind
+from formulanas.formula.bind import Value, bind
+from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.published import PUBLISHED, bind_formula
 from formulanas.records import from_mapping, read_json, read_yaml
 

@@ -27,7 +27,11 @@ def linear_formulas(draw: st.DrawFn) -> str:
     for back in range(1, draw(st.integers(0, 2)) + 1):
         terms.append(f"({coefficient()}) * F[n-{back}, {draw(st.integers(1, branches))}](x[n-{back + 1}])")
     extras = draw(
-        st.sets(st.sampled_from(["x[0]", "sum(x[n-i], (i, 1, n))", "sum(bn(x[n-i]), (i, 1, n))", "sum(x[n-i] / i, (i, 1, n))"]))
+        st.sets(
+            st.sampled_from(
+                ["x[0]", "sum(x[n-i], (i, 1, n))", "sum(bn(x[n-i]), (i, 1, n))", "sum(x[n-i] / i, (i, 1, n))"]
+            )
+        )
     )
     terms += [f"({coefficient()}) * {extra}" for extra in sorted(extras)]
     if draw(st.booleans()):
@@ -57,8 +61,10 @@ def scalars() -> st.SearchStrategy[ex.Expression]:
         lambda inner: st.one_of(
             st.lists(inner, min_size=2, max_size=3).map(add),
             st.lists(inner, min_size=2, max_size=3).map(multiply),
-            st.tuples(st.sampled_from([ex.NUM_BLOCKS, ex.Symbol("b"), ex.number(2)]), st.sampled_from(["-1", "2", "1/2", "-1/2"]))
-            .map(lambda pair: power(pair[0], ex.Number(Fraction(pair[1])))),
+            st.tuples(
+                st.sampled_from([ex.NUM_BLOCKS, ex.Symbol("b"), ex.number(2)]),
+                st.sampled_from(["-1", "2", "1/2", "-1/2"]),
+            ).map(lambda pair: power(pair[0], ex.Number(Fraction(pair[1])))),
         ),
         max_leaves=5,
     )
@@ -79,7 +85,9 @@ def states() -> st.SearchStrategy[ex.Expression]:
             st.tuples(inner, inner).map(multiply),
             st.builds(ex.Transform, st.sampled_from("FGT"), lags, st.integers(1, 3).map(ex.number), inner),
             st.builds(ex.Operation, st.sampled_from(["relu", "bn", "h", "sigmoid"]), inner),
-            st.builds(ex.Sum, inner, st.just("i"), st.just(ex.ONE), st.sampled_from([ex.BLOCK, ex.Symbol("p")]), st.booleans()),
+            st.builds(
+                ex.Sum, inner, st.just("i"), st.just(ex.ONE), st.sampled_from([ex.BLOCK, ex.Symbol("p")]), st.booleans()
+            ),
             st.lists(inner, min_size=2, max_size=3).map(lambda parts: ex.Concat(tuple(parts))),
             st.builds(ex.Slice, inner, st.none() | st.just(ex.ONE), st.none() | st.just(ex.Symbol("c"))),
             st.builds(ex.Drop, inner, st.just(ex.Symbol("q"))),

@@ -1,6 +1,5 @@
 """Architectures and networks: published counts, and that what is planned is what is built."""
 
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -34,7 +33,9 @@ def test_table_8_of_the_resnet_s_paper(name: str) -> None:
         assert plan.macs / 1e9 == pytest.approx(expected[1], abs=6e-5)
 
 
-@pytest.mark.parametrize(("name", "params"), [("cifar-resnet-20", 269_722 + 2_752), ("cifar-resnet-110", 1_727_962 + 2_752)])
+@pytest.mark.parametrize(
+    ("name", "params"), [("cifar-resnet-20", 269_722 + 2_752), ("cifar-resnet-110", 1_727_962 + 2_752)]
+)
 def test_cifar_resnets_of_he_et_al(name: str, params: int) -> None:
     """0.27 M and 1.7 M (He et al., Table 6) with shortcuts of type A; type B adds two projections: 2,752 parameters."""
     assert Architecture(bind_formula("resnet"), backbone(name), (3, 32, 32), 10).plan.num_params == params
@@ -42,7 +43,9 @@ def test_cifar_resnets_of_he_et_al(name: str, params: int) -> None:
     assert Architecture(padded, backbone(name), (3, 32, 32), 10).plan.num_params == params - 2_752
 
 
-@pytest.mark.parametrize(("name", "params", "gmacs"), [("resnet18", 11_689_512, 1.814), ("resnet50", 25_557_032, 4.089)])
+@pytest.mark.parametrize(
+    ("name", "params", "gmacs"), [("resnet18", 11_689_512, 1.814), ("resnet50", 25_557_032, 4.089)]
+)
 def test_imagenet_resnets_have_the_large_stem(name: str, params: int, gmacs: float) -> None:
     """The counts that torchvision documents for ImageNet: 11.69 M and 25.56 M parameters, 1.81 and 4.09 GMACs."""
     plan = Architecture(bind_formula("resnet"), backbone(name), (3, 224, 224), 1000).plan
@@ -106,7 +109,9 @@ def test_adding_does_not_change_what_is_kept() -> None:
     """The bug of the paper's printed listing: a sum in place into a tensor that is also history. F is kept as it was."""
     network = build(Architecture(bind_formula("resnet-s"), SMALL, IMAGE, 10), seed=1).eval()
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
-    network.get_submodule("stage1_block1_F").register_forward_hook(lambda *call: kept.append((call[2], call[2].clone())))
+    network.get_submodule("stage1_block1_F").register_forward_hook(
+        lambda *call: kept.append((call[2], call[2].clone()))
+    )
     network(torch.randn(2, *IMAGE))
     (now, then), *_ = kept
     assert torch.equal(now, then)
@@ -139,7 +144,9 @@ def test_history_crosses_a_change_of_shape_by_its_policy(policy: str) -> None:
     assert carries == expected[policy]
 
 
-@pytest.mark.parametrize("text", ["x[n] = learn(1) * x[n-1]", "x[n] = concat(x[n-1], F[n](x[n-1]))", "x[n] = drop(x[n-1], 0.5)"])
+@pytest.mark.parametrize(
+    "text", ["x[n] = learn(1) * x[n-1]", "x[n] = concat(x[n-1], F[n](x[n-1]))", "x[n] = drop(x[n-1], 0.5)"]
+)
 def test_what_is_not_built_yet_says_so(text: str) -> None:
     """A form that parses but has no network yet is refused by its name."""
     with pytest.raises(InputError, match="not built into networks yet"):
@@ -168,5 +175,3 @@ def test_backbones_by_name() -> None:
         backbone("cifar-resnet-21")
     with pytest.raises(InputError, match="did you mean 'resnet50'"):
         backbone("resnet5")
-
-

@@ -101,7 +101,12 @@ def test_a_symbol_takes_numbers_fractions_and_expressions() -> None:
 
 @pytest.mark.parametrize(
     ("text", "depth"),
-    [("x[n] = F[n](x[n-1])", 1), (RESNET_S, 2), ("x[n] = x[n-5] + F[n](x[n-1])", 5), (PUBLISHED["accumulated"].text, "n")],
+    [
+        ("x[n] = F[n](x[n-1])", 1),
+        (RESNET_S, 2),
+        ("x[n] = x[n-5] + F[n](x[n-1])", 5),
+        (PUBLISHED["accumulated"].text, "n"),
+    ],
 )
 def test_history_depth_is_how_many_states_back_the_text_reads(text: str, depth: int | str) -> None:
     """ResNet-s reads x[n-2], through the residual function that it caches."""

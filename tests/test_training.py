@@ -27,7 +27,9 @@ def easy(count: int = 60) -> LabelledImages:
     labels = torch.arange(count) % 2
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(100, (count, 3, 8, 8), generator=generator)
-    return LabelledImages((noise + 150 * labels[:, None, None, None]).to(torch.uint8), labels, 2, CIFAR10.mean, CIFAR10.deviation)
+    return LabelledImages(
+        (noise + 150 * labels[:, None, None, None]).to(torch.uint8), labels, 2, CIFAR10.mean, CIFAR10.deviation
+    )
 
 
 def training(recipe: Recipe = SMALL, formula: str = "resnet-s", seed: int = 7) -> Training:

@@ -20,7 +20,7 @@ from formulanas.network.network import compile_forward
 
 
 def derivative(text: str, depths: tuple[int, ...], slope: float) -> float:
-    """d x[L] / d x[0] by autograd through the network's forward pass, every residual function being `slope * u`.
+    """D x[L] / d x[0] by autograd through the network's forward pass, every residual function being `slope * u`.
 
     Stem, head, norms, activations and projections are replaced by identities.
     """

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
-from formulanas.formula.bind import BoundRecursion
+from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.program import Program, lower
 from formulanas.formula.unroll import Scalar, step, unroll
 

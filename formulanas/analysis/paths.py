@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
-from formulanas.formula.bind import BoundRecursion
+from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.program import lower
 from formulanas.formula.unroll import Scalar, unroll
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from formulanas.architecture.backbone import Backbone
 from formulanas.architecture.layers import Shape
 from formulanas.architecture.plan import Plan, plan
-from formulanas.formula.bind import BoundRecursion
+from formulanas.formula.bound import BoundRecursion
 
 
 @dataclass(frozen=True)

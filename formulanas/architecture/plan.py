@@ -7,7 +7,7 @@ from formulanas.architecture.layers import BatchNorm, Conv, Layers, PadShortcut,
 from formulanas.architecture.transforms import TRANSFORMS
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula import expressions as ex
-from formulanas.formula.bind import BoundRecursion
+from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.program import lower
 from formulanas.formula.unroll import Scalar, unroll
 

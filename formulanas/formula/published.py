@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from formulanas.errors import InputError, unknown_name
-from formulanas.formula.bind import BoundRecursion, Value, bind
+from formulanas.formula.bind import Value, bind
+from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.parse import parse
 
 

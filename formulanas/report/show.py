@@ -1,7 +1,7 @@
 """What `show`, `paths` and `atlas` print: a formula's canonical text, cost, paths and growth."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -94,7 +94,11 @@ def print_paths(console: Console, formula: str, counted: Paths) -> None:
 def _print_lengths(console: Console, lengths: Sequence[int | float], most: int = 24) -> None:
     """A bar a length, those in between left out where there are many."""
     largest = max(abs(each) for each in lengths) or 1
-    shown = range(len(lengths)) if len(lengths) <= most else range(0, len(lengths), math.ceil(len(lengths) / most))
+    shown: Iterable[int] = (
+        range(len(lengths))
+        if len(lengths) <= most
+        else (*range(0, len(lengths) - 1, math.ceil(len(lengths) / most)), len(lengths) - 1)
+    )
     for length in shown:
         count = lengths[length]
         bar = "█" * round(BAR_WIDTH * float(abs(count) / largest))

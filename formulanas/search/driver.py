@@ -12,7 +12,7 @@ from rich.markup import escape
 from formulanas.architecture.architecture import Architecture
 from formulanas.data.catalogue import dataset
 from formulanas.errors import InputError
-from formulanas.formula.bind import BoundRecursion
+from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.published import published_names
 from formulanas.report.progress import Reporter
 from formulanas.search.pool import WorkerPool

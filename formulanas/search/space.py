@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from formulanas.architecture.backbone import Backbone
 from formulanas.errors import InputError, unknown_name
-from formulanas.formula.bind import BoundRecursion, Value, bind, unbound
+from formulanas.formula.bind import Value, bind, unbound
+from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.parse import parse
 from formulanas.formula.recursion import Recursion
 from formulanas.records import from_mapping, read_value, read_yaml

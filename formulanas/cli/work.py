@@ -1,0 +1,142 @@
+"""The commands that work for long: search, retrain, and status, which watches them."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from formulanas.cli.options import EXIT_INTERRUPTED, as_json, bindings, console, pairs, print_json
+from formulanas.errors import InputError
+
+
+@click.command()
+@click.argument("space", type=click.Path(path_type=Path), required=False)
+@click.option("--trials", type=int, help="Architectures to train; by default as the space file says.")
+@click.option("--seed", default=0, show_default=True, help="Makes a run with one worker repeatable.")
+@click.option("--name", help="The run's name, a folder in runs/; by default the space's name and a number.")
+@click.option("--resume", is_flag=True, help="Go on with a run: --name, or the latest of this space.")
+@click.option("--workers", type=int, help="Trials side by side; by default what the machine carries.")
+@click.option("--dataset", help="The images of the proxy: auto, cifar10-mini, cifar10 or cifar100.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are; by default data/.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting: proxy.recipe.epochs=5.")
+@as_json
+def search(
+    space: Path | None,
+    trials: int | None,
+    seed: int,
+    name: str | None,
+    resume: bool,
+    workers: int | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Search the space file SPACE and print a leaderboard.
+
+    The named points of the space are trained first. The run is kept in runs/NAME; Ctrl-C ends it cleanly, and
+    --resume goes on with it.
+    """
+    from formulanas.search.search import search as run_search
+
+    if resume and (settings or dataset or data_dir):
+        raise InputError("a resumed run keeps its settings (study.yaml); only --trials and --workers can be new")
+    try:
+        board = run_search(
+            space,
+            name=name,
+            trials=trials,
+            seed=seed,
+            workers=workers,
+            dataset=dataset,
+            data_dir=data_dir,
+            overrides=pairs(settings, "--set"),
+            resume=resume,
+            console=console(as_json),
+        )
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted: what was finished is kept. Go on by the same command with --resume.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    if as_json:
+        print_json({"run": board.run, "trials": board.trials, "rows": [row.to_json() for row in board.rows]})
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--watch", is_flag=True, help="Look again every two seconds.")
+@as_json
+def status(run: str | None, watch: bool, as_json: bool) -> None:
+    """Where a run stands; by default the latest."""
+    import time
+
+    from formulanas.report.status import print_status, run_status
+    from formulanas.store import find_run, runs
+
+    found = runs()
+    if not run and not found:
+        raise InputError("there are no runs yet; start one by `formulanas search search_spaces/recursion.yaml`")
+    chosen = find_run(run) if run else found[0]
+    while True:
+        now = run_status(chosen)
+        if as_json:
+            print_json(now)
+        else:
+            if watch:
+                click.clear()
+            print_status(console(False, err=False), now)
+        if not watch or now["state"] == "finished":
+            return
+        time.sleep(2)
+
+
+@click.command()
+@click.argument("target")
+@click.option("--backbone", help="The backbone to train it over.  [default: cifar-resnet-20]")
+@click.option("--dataset", help="cifar10, cifar100 or cifar10-mini; by default that of the search.")
+@click.option("--recipe", default="cifar", show_default=True, help="The recipe by name.")
+@click.option("--epochs", type=click.IntRange(1), help="Stretch or shorten the recipe's schedule.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are; by default data/.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
+@bindings
+@as_json
+def retrain(
+    target: str,
+    backbone: str | None,
+    dataset: str | None,
+    recipe: str,
+    epochs: int | None,
+    seed: int,
+    data_dir: Path | None,
+    resume: bool,
+    bindings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Train TARGET through a full schedule, and evaluate it on the test set once, at the end."""
+    from formulanas.retrain import retrain as run_retrain
+
+    try:
+        result = run_retrain(
+            target,
+            values=pairs(bindings, "--bind"),
+            backbone_name=backbone,
+            dataset_name=dataset,
+            recipe_name=recipe,
+            epochs=epochs,
+            seed=seed,
+            data_dir=data_dir,
+            resume=resume,
+            console=console(as_json),
+        )
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted: go on from the last checkpoint by the same command with --resume.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    if as_json:
+        from dataclasses import asdict
+
+        print_json(asdict(result))
+    else:
+        click.echo(
+            f"test accuracy {100 * result.top1:.2f} % top-1, {100 * result.top5:.2f} % top-5 on {result.test_images:,} "
+            f"images, after {result.epochs} epochs in {result.seconds:.0f} s (seed {result.seed}); in {result.folder}"
+        )

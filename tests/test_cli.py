@@ -1,0 +1,232 @@
+"""The command line: its contract, its JSON, and one clear message with exit code 2 for each mistake."""
+
+import json
+import re
+import subprocess
+import sys
+from math import comb
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from conftest import TINY_SPACE, Command
+
+from formulanas.architecture.backbone import BACKBONES
+from formulanas.cli.main import main
+from formulanas.formula.published import PUBLISHED, published_names
+from formulanas.records import read_json
+
+POINTS = ["plain", "resnet", "resnet-s", "anchored", "accumulated", "multi-residual"]
+SPACE = Path(__file__).parents[1] / "search_spaces" / "recursion.yaml"
+OPTIONS = {  # the contract: an option that goes or changes its name breaks scripts
+    "search": "data-dir dataset json name resume seed set trials workers",
+    "status": "json watch",
+    "retrain": "backbone bind data-dir dataset epochs json recipe resume seed",
+    "show": "backbone bind blocks dataset json source",
+    "paths": "bind blocks json",
+    "space": "count json no-count samples set",
+    "atlas": "json",
+    "data": "data-dir json",
+}
+
+
+def invoke(*arguments: str) -> Result:
+    """Runs the command in this process."""
+    return CliRunner().invoke(main, arguments)
+
+
+def shown(*arguments: str) -> dict[str, object]:
+    """The JSON object that a command prints."""
+    result = invoke(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    found: dict[str, object] = json.loads(result.stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_options_are_the_contract(name: str) -> None:
+    """The command's options, whole."""
+    texts = {text for each in main.commands[name].params for text in (*each.opts, *each.secondary_opts)}
+    assert sorted(text.removeprefix("--") for text in texts if text.startswith("-")) == OPTIONS[name].split()
+    assert set(main.commands) == set(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("formula", "backbone", "params"),
+    [("resnet-s", "resnet18", 11_393_956), ("resnet", "resnet18", 11_220_132), ("resnet-s", "resnet50", 26_481_828)],
+)
+def test_show_prints_the_published_counts(formula: str, backbone: str, params: int) -> None:
+    """`show resnet-s --backbone resnet18 --dataset cifar100 --json`, Table 8 of the paper."""
+    facts = shown("show", formula, "--backbone", backbone, "--dataset", "cifar100")
+    assert facts["params"] == params
+    assert {"formula", "key", "macs", "history_depth", "growth", "backbone", "dataset"} <= set(facts)
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_the_named_points_of_the_space_are_the_published_formulas(name: str) -> None:
+    """Each point binds to the formula of that name in the table, with its key."""
+    point = read_points()[name]
+    assert point["published"] == name
+    facts = shown("show", name)
+    assert (facts["formula"], facts["key"]) == (point["formula"], point["key"])
+
+
+def read_points() -> dict[str, dict[str, str]]:
+    """The points of the default space as `space --json` prints them."""
+    facts = shown("space", str(SPACE), "--no-count")
+    points: dict[str, dict[str, str]] = facts["points"]  # type: ignore[assignment]
+    return points
+
+
+def test_paths_in_json() -> None:
+    """The contract's keys; a thousand blocks have C(1000, k) paths, printed whole."""
+    facts = shown("paths", "resnet", "--blocks", "1000")
+    assert facts["lengths"] == [comb(1000, k) for k in range(1001)]
+    assert facts["gross"] == facts["lengths"]
+    assert (facts["blocks"], facts["total"], facts["formula"]) == (1000, 2**1000, PUBLISHED["resnet"].text)
+
+
+def test_the_number_of_architectures_is_exact(tmp_path: Path) -> None:
+    """The tiny space by hand: for each activation, 1 + 3 + 9 sums of states times 1 + 2 earlier functions."""
+    (tmp_path / "space.yaml").write_text(TINY_SPACE)
+    assert shown("space", str(tmp_path / "space.yaml"))["size"] == 2 * 13 * 3
+    (tmp_path / "real.yaml").write_text(
+        TINY_SPACE.replace("[-0.5, 1, 2]", "{low: -1.0, high: 1.0}").replace('"a[1]": 1', '"a[1]": 1.0')
+    )
+    assert shown("space", str(tmp_path / "real.yaml"))["size"] is None
+
+
+def test_a_formula_in_quotes_with_free_symbols_takes_bindings() -> None:
+    """`--bind` gives a value to each symbol."""
+    facts = shown("show", "x[n] = c * x[n-1] + sum(F[n, j](x[n-1]), (j, 1, k))", "--bind", "c=1/2", "--bind", "k=2")
+    assert facts["formula"] == "x[n] = 0.5 * x[n-1] + F[n](x[n-1]) + F[n, 2](x[n-1])"
+
+
+def test_atlas_and_data_list_what_there_is() -> None:
+    """Every published formula with its source, every data set with its place."""
+    formulas = shown("atlas")["formulas"]
+    assert {entry["name"] for entry in formulas} == set(PUBLISHED) == set(published_names().values())  # type: ignore[attr-defined]
+    listed = shown("data")["datasets"]
+    assert [entry["name"] for entry in listed] == ["cifar10-mini", "cifar10", "cifar100"]  # type: ignore[attr-defined]
+    assert invoke("data", "cifar10-mini").stdout.startswith(
+        "cifar10-mini: 4,000 training and 1,000 test images, complete"
+    )
+
+
+def test_text_output_reads_well() -> None:
+    """Without --json, the same facts for a reader, square brackets and all."""
+    text = invoke("show", "resnet-s", "--backbone", "resnet18", "--dataset", "cifar100").stdout
+    assert "x[n] = relu(x[n-1] + F[n](x[n-1])) - F[n-1](x[n-2])" in text
+    assert "11,393,956" in text
+    assert "def forward(self, x):" in invoke("show", "resnet-s", "--source").stdout
+    assert "9 paths in all (net)" in invoke("paths", "resnet-s", "--blocks", "8").stdout
+    assert "1000" in invoke("paths", "resnet", "--blocks", "1000").stdout
+    for name in POINTS:
+        assert PUBLISHED[name].text in invoke("atlas", name).stdout
+
+
+MISTAKES = [
+    (("show", "x[n] = relu(y[n-1])"), "no sequence 'y'"),
+    (("show", "resnt"), "did you mean 'resnet'"),
+    (("show", "x[n] = c * x[n-1]"), "c need values"),
+    (("show", "resnet", "--backbone", "resnet19"), "did you mean 'resnet18'"),
+    (("show", "resnet", "--dataset", "cifar11"), "did you mean 'cifar10'"),
+    (("show", "resnet", "--bind", "k"), "NAME=VALUE"),
+    (("show", "best"), "no search has finished yet"),
+    (("paths", "highway", "--blocks", "3"), "gate"),
+    (("search", "nowhere.yaml"), "no file nowhere.yaml"),
+    (("search",), "needs a space file"),
+    (("search", "--resume"), "no run"),
+    (("search", "space.yaml", "--trials", "0"), "1 <= trials"),
+    (("search", "space.yaml", "--workers", "0"), "1 <= workers"),
+    (("search", "space.yaml", "--data-dir", "nowhere"), "no data directory nowhere"),
+    (("search", "space.yaml", "--dataset", "cifar10"), "cannot be fetched"),
+    (("search", "space.yaml", "--name", "../x"), "a run's name"),
+    (("search", "space.yaml", "--set", "serach.trials=3"), "no setting 'serach'; did you mean 'search'"),
+    (("search", "space.yaml", "--set", "search.sampler=tpee"), "did you mean 'tpe'"),
+    (("search", "space.yaml", "--set", "search.pruner=mediam"), "did you mean 'median'"),
+    (("search", "space.yaml", "--set", "proxy.recipe.epoch=3"), "did you mean 'epochs'"),
+    (("search", "space.yaml", "--set", "proxy.recipe.epochs=many"), "proxy.recipe.epochs"),
+    (("search", "space.yaml", "--set", "symbols.a=[]"), "that of a is empty (symbols.a)"),
+    (("search", "space.yaml", "--set", "symbols.a={low: 2, high: 1}"), "the domain is empty"),
+    (("search", "space.yaml", "--set", "symbols.z=[1]"), "no symbol 'z'"),
+    (("search", "space.yaml", "--set", "points.resnet.p=7"), "p = 7 is not in the domain of p (points.resnet.p)"),
+    (("search", "space.yaml", "--set", "points.resnet.q=1"), "b[1] need values (points.resnet)"),
+    (("search", "space.yaml", "--set", "formula=x[n] = x[n-1"), "cannot be read"),
+    (("search", "space.yaml", "--set", "proxy.backbone.widths=[4]"), "one width, depth and stride a stage"),
+    (("retrain", "nope"), "no target 'nope'"),
+    (("retrain", "resnet", "--recipe", "cifr"), "did you mean 'cifar'"),
+    (("retrain", "resnet", "--data-dir", "nowhere"), "no data directory nowhere"),
+    (("status", "nope"), "no run 'nope'"),
+    (("space", "space.yaml", "--set", "symbols=1"), "symbols"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
+def test_a_mistake_is_one_clear_message_and_exit_code_2(
+    arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bad input never ends in a traceback, and leaves nothing behind."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("formulanas.data.catalogue.TIMEOUT_SECONDS", 0.001)
+    (tmp_path / "space.yaml").write_text(TINY_SPACE)
+    result = invoke(*arguments)
+    assert result.exit_code == 2, result.output
+    assert words in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_debug_shows_the_traceback() -> None:
+    """--debug lets the error through."""
+    assert isinstance(invoke("--debug", "show", "resnt").exception, Exception)
+
+
+def test_a_retraining_is_kept_and_not_repeated(command: Command, tmp_path: Path) -> None:
+    """Trained once, with its result on disk; again is an error that names --resume, which prints the same result."""
+    arguments = ["retrain", "x[n] = x[n-1] + F[n](x[n-1])", "--epochs", "1", "--dataset", "cifar10-mini", "--json"]
+    result = command(*arguments)
+    assert result.returncode == 0, result.stderr
+    outcome = json.loads(result.stdout)
+    assert outcome["epochs"] == 1
+    assert 0.1 < outcome["top1"] < outcome["top5"] <= 1
+    folder = tmp_path / outcome["folder"]
+    assert {path.name for path in folder.iterdir()} >= {"retrain.yaml", "result.json", "weights.pt", "metrics.jsonl"}
+    assert not list(folder.glob("checkpoint*"))
+    again = command(*arguments)
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+    assert json.loads(command(*arguments, "--resume").stdout) == outcome == read_json(folder / "result.json")
+    assert json.loads(command("show", outcome["folder"], "--json").stdout)["params"] == outcome["params"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["show", "--help"],
+        ["paths", "resnet", "--blocks", "5"],
+        ["show", "resnet"],
+        ["atlas"],
+        ["data"],
+        ["status", "--help"],
+    ],
+)
+def test_what_needs_no_network_loads_no_torch(arguments: list[str]) -> None:
+    """Help and analysis answer at once."""
+    code = f"import sys; sys.argv = ['formulanas', *{arguments}]\nfrom formulanas.cli.main import run\ntry: run()\nexcept SystemExit: pass\n"
+    check = "heavy = {'torch', 'optuna', 'ray', 'sqlalchemy'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    result = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_version_is_printed() -> None:
+    """--version names the installed package's version."""
+    assert re.search(r"\d+\.\d+\.\d+", invoke("--version").stdout)
+
+
+def test_every_backbone_is_shown() -> None:
+    """Each named backbone takes the residual formula."""
+    for name in BACKBONES:
+        assert shown("show", "resnet", "--backbone", name)["params"] > 0  # type: ignore[operator]

@@ -1,0 +1,90 @@
+"""The map of the house: which part may import which, and that formulas need no torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "formulanas"
+LAYERS = [  # a module imports its own layer and those above it in this list
+    {"errors", "seeds"},
+    {"formula"},
+    {"architecture", "recipe", "records"},
+    {"store", "analysis", "data"},
+    {"network", "report"},
+    {"training"},
+    {"search", "retrain"},
+    {"api"},
+    {"cli", "__main__"},
+]
+HOMES = {  # a package, and where alone it may be imported
+    "torch": {"network", "data", "training", "search", "retrain"},
+    "optuna": {"search"},
+    "click": {"cli"},
+    "yaml": {"records"},
+    "pydantic": {"records"},
+    "rich": {"report", "search", "retrain", "cli"},
+}
+TORCH_FREE = [
+    "formula.parse",
+    "formula.published",
+    "analysis.paths",
+    "architecture.plan",
+    "data.catalogue",
+    "store",
+    "report.show",
+]
+
+
+def modules() -> dict[Path, str]:
+    """Every module and the part of the house that it belongs to."""
+    paths = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
+    return {path: path.relative_to(ROOT).parts[0].removesuffix(".py") for path in paths}
+
+
+def imports(path: Path) -> set[str]:
+    """The full names of the modules that a file imports, also within functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_a_part_imports_its_own_layer_and_those_below() -> None:
+    """Formula <- architecture <- store, analysis, data <- network, report <- training <- search, retrain <- cli."""
+    rank = {part: place for place, parts in enumerate(LAYERS) for part in parts}
+    for path, part in modules().items():
+        for name in imports(path):
+            if name.startswith("formulanas."):
+                other = name.split(".")[1]
+                assert rank[other] <= rank[part], f"{path.relative_to(ROOT)} imports {name}"
+                assert {part, other} != {"network", "data"}
+
+
+@pytest.mark.parametrize("package", HOMES)
+def test_each_library_has_its_home(package: str) -> None:
+    """Torch begins at network and data; optuna lives in search, click in cli, yaml where documents are read."""
+    for path, part in modules().items():
+        if any(name.split(".")[0] == package for name in imports(path)):
+            assert part in HOMES[package], f"{path.relative_to(ROOT)} imports {package}"
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_formulas_need_no_torch(module: str) -> None:
+    """Importing the formula's side of the house loads no torch."""
+    code = f"import sys, formulanas.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_no_file_is_a_drawer() -> None:
+    """Files have names that say one idea, a first line that says it, and at most 300 lines."""
+    for path in modules():
+        assert path.stem not in {"utils", "util", "common", "helpers", "base", "types", "misc"}
+        text = path.read_text()
+        assert path.name == "__init__.py" or text.startswith('"""')
+        assert text.count("\n") <= 300, path

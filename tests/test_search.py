@@ -1,0 +1,256 @@
+"""The search, run for real on the embedded images: points first, no key twice, repeatable, resumable, the test set shut."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+from conftest import Command, commands_in, leaderboard
+
+from formulanas.formula.published import bind_formula
+
+# Python reads this at the start of every process that the command starts: it notes each data file that is opened
+SPY = """
+import os, sys
+def note(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and arguments[0].endswith((".webp", ".npy", ".bin")):
+        with open(os.environ["OPENED"], "a") as log:
+            log.write(os.path.basename(arguments[0]) + "\\n")
+sys.addaudithook(note)
+"""
+
+
+def trials(folder: Path, run: str) -> list[dict[str, object]]:
+    """The trial documents of a run."""
+    return [json.loads(path.read_text()) for path in sorted((folder / "runs" / run).glob("trials/*/trial.json"))]
+
+
+def test_the_named_points_run_first_and_are_on_the_leaderboard(finished_run: Path) -> None:
+    """Baselines come before anything that a sampler proposes, and are never stopped."""
+    first, second, *_ = trials(finished_run, "first")
+    assert (first["point"], second["point"]) == ("plain", "resnet")
+    rows = leaderboard(finished_run, "first")["rows"]
+    assert {"plain", "resnet"} <= {row["name"] for row in rows}
+    assert {row["formula"] for row in rows} >= {bind_formula("plain").text, bind_formula("resnet").text}
+
+
+def test_no_key_is_trained_twice(finished_run: Path) -> None:
+    """Trials that were trained have distinct keys; a duplicate carries the known value."""
+    found = trials(finished_run, "first")
+    trained = [trial for trial in found if trial["duplicate_of"] is None and trial["seconds"] is not None]
+    assert max(Counter(trial["key"] for trial in trained).values()) == 1
+    assert len(trained) == 5
+    by_number = {trial["number"]: trial for trial in found}
+    for trial in found:
+        if trial["duplicate_of"] is not None:
+            original = by_number[trial["duplicate_of"]]
+            assert (trial["key"], trial["state"]) == (original["key"], original["state"])
+
+
+def test_candidates_over_the_limits_are_pruned_untrained_with_the_reason(finished_run: Path) -> None:
+    """x[n] = 2 x[n-1] + ... doubles the state per block: more than the 1.9 that the space allows."""
+    proposed = [trial for trial in trials(finished_run, "first") if trial["duplicate_of"] is None]
+    for trial in (each for each in proposed if (each["growth"] or 0) > 1.9):
+        assert trial["state"] == "PRUNED"
+        assert trial["seconds"] is None
+        assert "grows by" in str(trial["reason"])
+    result = commands_in(finished_run)(
+        "search", "space.yaml", "--name", "narrow", "--trials", "4", "--set", "limits.params=1"
+    )
+    assert result.returncode == 0, result.stderr
+    narrow = trials(finished_run, "narrow")
+    assert sum(trial["seconds"] is not None for trial in narrow) == 2  # the points; everything else is over the limit
+    assert any("parameters, at most 1 allowed" in str(trial["reason"]) for trial in narrow)
+    assert "the space has nothing new" in result.stderr
+
+
+def test_the_study_on_disk_is_the_truth(finished_run: Path) -> None:
+    """Optuna opens the study, and says what the trial documents say."""
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{finished_run}/runs/first/study.db")
+    documents = trials(finished_run, "first")
+    assert [trial.state.name for trial in study.trials] == [document["state"] for document in documents]
+    complete = [
+        (trial.value, document["value"]) for trial, document in zip(study.trials, documents, strict=True) if trial.value
+    ]
+    assert complete
+    assert all(value == told for value, told in complete)
+
+
+def test_confirmation_decides(finished_run: Path) -> None:
+    """Confirmed rows have n fresh seeds and lead the board; the best is the highest of their means."""
+    document = leaderboard(finished_run, "first")
+    confirmed = [row for row in document["rows"] if row["confirmed"]]
+    assert document["rows"][: len(confirmed)] == confirmed
+    assert all(row["n"] == 2 and row["deviation"] is not None for row in confirmed)
+    assert document["best"] == max(confirmed, key=lambda row: row["mean"])
+    results = [json.loads(path.read_text()) for path in (finished_run / "runs/first/confirm").glob("*.json")]
+    means = {row["key"]: row["mean"] for row in confirmed}
+    for key, mean in means.items():
+        values = [each["value"] for each in results if each["key"] == key]
+        assert mean == pytest.approx(sum(values) / len(values))
+
+
+def test_a_seed_makes_a_run_repeatable(finished_run: Path) -> None:
+    """The same seed and one worker give the same leaderboard to the last digit."""
+    result = commands_in(finished_run)("search", "space.yaml", "--name", "again", "--seed", "3", "--workers", "1")
+    assert result.returncode == 0, result.stderr
+    assert leaderboard(finished_run, "again") == leaderboard(finished_run, "first")
+
+
+def test_a_search_never_opens_the_test_set(tmp_path: Path) -> None:
+    """Every file that any process of a search opens is seen; a retraining opens the test images, and once."""
+    (tmp_path / "sitecustomize.py").write_text(SPY)
+    run, log = commands_in(tmp_path), tmp_path / "opened"
+    environment = {"PYTHONPATH": str(tmp_path), "OPENED": str(log)}
+    assert run("search", "space.yaml", "--name", "spied", "--trials", "3", **environment).returncode == 0
+    opened = Counter(log.read_text().split())
+    assert opened["train.webp"] >= 1
+    assert opened["test.webp"] == opened["test-labels.npy"] == 0
+    log.unlink()
+    retrained = run("retrain", "spied", "--epochs", "1", "--json", **environment)
+    assert retrained.returncode == 0, retrained.stderr
+    assert Counter(log.read_text().split())["test.webp"] == 1
+    assert json.loads(retrained.stdout)["test_images"] == 1000
+
+
+def test_no_module_of_the_search_imports_the_test_set() -> None:
+    """The reader of the test set is not even loaded by what a search loads."""
+    code = "import formulanas.search.search, sys; sys.exit('formulanas.data.test_set' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_and_resumed_nothing_is_lost_or_doubled(tmp_path: Path, how: signal.Signals) -> None:
+    """Whatever ends a search, every finished trial is still there after --resume, none twice, and its workers are gone."""
+    run = commands_in(tmp_path)
+    arguments = [
+        "search",
+        "space.yaml",
+        "--name",
+        "killed",
+        "--trials",
+        "6",
+        "--workers",
+        "2",
+        "--set",
+        "proxy.recipe.epochs=4",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "formulanas", *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(trials(tmp_path, "killed")) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), errors
+    before = {trial["number"]: trial for trial in trials(tmp_path, "killed")}
+    assert len(before) >= 3
+    time.sleep(2)
+    alive = subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, text=True).stdout
+    assert alive == ""
+
+    result = run("search", "space.yaml", "--name", "killed")
+    assert result.returncode == 2
+    assert "--resume" in result.stderr
+    result = run("search", "space.yaml", "--resume", "--name", "killed")
+    assert result.returncode == 0, result.stderr
+    after = {trial["number"]: trial for trial in trials(tmp_path, "killed")}
+    assert {number: after[number] for number in before} == before
+    trained = [
+        trial["key"] for trial in after.values() if trial["seconds"] is not None and trial["duplicate_of"] is None
+    ]
+    assert len(trained) == len(set(trained)) == 6
+    assert not any(trial["state"] == "RUNNING" for trial in after.values())
+    again = run("search", "--resume", "--name", "killed")  # of a finished run: its leaderboard, nothing trained
+    assert again.returncode == 0
+    assert len(trials(tmp_path, "killed")) == len(after)
+
+
+def test_a_dead_worker_is_replaced_and_its_trial_trained_again(tmp_path: Path) -> None:
+    """Kill -9 of a worker costs nothing but time: no trial is lost or failed."""
+    commands_in(tmp_path)
+    arguments = [
+        "search",
+        "space.yaml",
+        "--name",
+        "w",
+        "--trials",
+        "3",
+        "--workers",
+        "1",
+        "--set",
+        "proxy.recipe.epochs=6",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "formulanas", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    metrics = tmp_path / "runs/w/trials/0000/metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not (metrics.is_file() and metrics.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    children = subprocess.run(
+        ["pgrep", "-P", str(process.pid), "-f", "forkserver"], capture_output=True, text=True
+    ).stdout.split()
+    workers = subprocess.run(["pgrep", "-P", ",".join(children)], capture_output=True, text=True).stdout.split()
+    os.kill(int(workers[-1]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    assert "it is trained again" in errors
+    assert [trial["state"] for trial in trials(tmp_path, "w")][:2] == ["COMPLETE", "COMPLETE"]
+
+
+def test_one_driver_a_run(finished_run: Path) -> None:
+    """A second driver of the same run is refused while the first holds it."""
+    import fcntl
+
+    with (finished_run / "runs/first/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = commands_in(finished_run)("search", "--resume", "--name", "first")
+    assert result.returncode == 2
+    assert "another process is working" in result.stderr
+
+
+def test_the_database_outlives_a_torn_write(finished_run: Path) -> None:
+    """The study is kept in SQLite's write-ahead mode, which a killed writer leaves whole."""
+    with sqlite3.connect(finished_run / "runs/first/study.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_targets_of_a_run(finished_run: Path) -> None:
+    """best, RUN, RUN:best and RUN:0 are shown with the run's own backbone."""
+    run: Command = commands_in(finished_run)
+    best = json.loads(run("show", "first:best", "--json").stdout)
+    assert best["formula"] == leaderboard(finished_run, "first")["best"]["formula"]
+    assert json.loads(run("show", "first", "--json").stdout)["key"] == best["key"]
+    assert json.loads(run("show", "best", "--json").stdout)["params"] > 0
+    zero = json.loads(run("show", "first:0", "--json").stdout)
+    assert zero["formula"] == bind_formula("plain").text
+    for target, words in (
+        ("first:99", "no ended trial 99"),
+        ("frist", "did you mean 'first'"),
+        ("first:worst", "names no trial"),
+    ):
+        result = run("show", target)
+        assert result.returncode == 2
+        assert words in result.stderr
+
+
+def test_status_of_a_run(finished_run: Path) -> None:
+    """The contract's keys, with the trials counted by state."""
+    status = json.loads(commands_in(finished_run)("status", "first", "--json").stdout)
+    assert (status["run"], status["state"]) == ("first", "finished")
+    assert sum(count for state, count in status["trials"].items() if state != "duplicate") >= 5
+    assert status["best"]["formula"] == leaderboard(finished_run, "first")["best"]["formula"]
