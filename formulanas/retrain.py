@@ -37,7 +37,7 @@ from formulanas.training import checkpoint
 from formulanas.training.evaluate import evaluate
 from formulanas.training.training import EpochMetrics, Training
 
-CHECKPOINT_SECONDS = 120.0
+CHECKPOINT_MINUTES = 2.0
 DEFAULT_BACKBONE = "cifar-resnet-20"
 RESULT_FILE, WEIGHTS_FILE, METRICS_FILE = "result.json", "weights.pt", "metrics.jsonl"
 
@@ -86,11 +86,13 @@ def retrain(
     seed: int = 0,
     data_dir: str | Path | None = None,
     resume: bool = False,
+    checkpoint_minutes: float = CHECKPOINT_MINUTES,
     console: Console | None = None,
 ) -> Result:
     """Trains what `target` names through a full recipe and evaluates it on the test set.
 
-    Kept in runs/RUN/retrain/ or, for a formula, in runs/retrained/; `resume` goes on from the last checkpoint.
+    Kept in runs/RUN/retrain/ or, for a formula, in runs/retrained/; `resume` goes on from the last
+    checkpoint, to the same final weights as without the interruption.
     """
     console = console or Console(stderr=True)
     found = resolve(target, values)
@@ -107,7 +109,7 @@ def retrain(
             settings = from_mapping(Retraining, read_yaml(folder / RETRAIN_FILE), str(folder / RETRAIN_FILE))
         else:
             write_yaml(folder / RETRAIN_FILE, to_plain(settings))
-        return _Job(folder, settings, console).execute(reason)
+        return _Job(folder, settings, checkpoint_minutes, console).execute(reason)
 
 
 def _settle(
@@ -155,8 +157,9 @@ def _settle(
 
 
 class _Job:
-    def __init__(self, folder: Path, settings: Retraining, console: Console) -> None:
+    def __init__(self, folder: Path, settings: Retraining, checkpoint_minutes: float, console: Console) -> None:
         self.folder, self.settings, self.console = folder, settings, console
+        self.checkpoint_seconds = 60 * checkpoint_minutes
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.saved = time.monotonic()
 
@@ -177,7 +180,7 @@ class _Job:
 
             def after_step() -> None:
                 reporter.advance(1)
-                if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
+                if time.monotonic() - self.saved > self.checkpoint_seconds:
                     self.save(training)
 
             for epoch in training.run(after_step=after_step):

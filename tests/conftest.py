@@ -77,3 +77,8 @@ def leaderboard(folder: Path, run: str) -> dict[str, Any]:
         del row["seconds"]
     del document["finished"], document["run"]
     return document
+
+
+def trials(folder: Path, run: str) -> list[dict[str, object]]:
+    """The trial documents of a run."""
+    return [json.loads(path.read_text()) for path in sorted((folder / "runs" / run).glob("trials/*/trial.json"))]

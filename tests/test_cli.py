@@ -21,7 +21,7 @@ SPACE = Path(__file__).parents[1] / "search_spaces" / "recursion.yaml"
 OPTIONS = {  # the contract: an option that goes or changes its name breaks scripts
     "search": "data-dir dataset json name resume seed set trials workers",
     "status": "json watch",
-    "retrain": "backbone bind data-dir dataset epochs json recipe resume seed",
+    "retrain": "backbone bind checkpoint-minutes data-dir dataset epochs json recipe resume seed",
     "show": "backbone bind blocks dataset json source",
     "paths": "bind blocks json",
     "space": "count json no-count samples set",

@@ -1,18 +1,14 @@
 """The search, run for real on the embedded images: points first, no key twice, repeatable, resumable, the test set shut."""
 
 import json
-import os
-import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import optuna
 import pytest
-from conftest import Command, commands_in, leaderboard
+from conftest import Command, commands_in, leaderboard, trials
 
 from formulanas.formula.published import bind_formula
 
@@ -25,11 +21,6 @@ def note(event, arguments):
             log.write(os.path.basename(arguments[0]) + "\\n")
 sys.addaudithook(note)
 """
-
-
-def trials(folder: Path, run: str) -> list[dict[str, object]]:
-    """The trial documents of a run."""
-    return [json.loads(path.read_text()) for path in sorted((folder / "runs" / run).glob("trials/*/trial.json"))]
 
 
 def test_the_named_points_run_first_and_are_on_the_leaderboard(finished_run: Path) -> None:
@@ -124,109 +115,6 @@ def test_no_module_of_the_search_imports_the_test_set() -> None:
     """The reader of the test set is not even loaded by what a search loads."""
     code = "import formulanas.search.search, sys; sys.exit('formulanas.data.test_set' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_and_resumed_nothing_is_lost_or_doubled(tmp_path: Path, how: signal.Signals) -> None:
-    """Whatever ends a search, every finished trial is still there after --resume, none twice, and its workers are gone."""
-    run = commands_in(tmp_path)
-    arguments = [
-        "search",
-        "space.yaml",
-        "--name",
-        "killed",
-        "--trials",
-        "6",
-        "--workers",
-        "2",
-        "--set",
-        "proxy.recipe.epochs=4",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "formulanas", *arguments],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 120
-    while len(trials(tmp_path, "killed")) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), errors
-    before = {trial["number"]: trial for trial in trials(tmp_path, "killed")}
-    assert len(before) >= 3
-    time.sleep(2)
-    alive = subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, text=True).stdout
-    assert alive == ""
-
-    result = run("search", "space.yaml", "--name", "killed")
-    assert result.returncode == 2
-    assert "--resume" in result.stderr
-    result = run("search", "space.yaml", "--resume", "--name", "killed")
-    assert result.returncode == 0, result.stderr
-    after = {trial["number"]: trial for trial in trials(tmp_path, "killed")}
-    assert {number: after[number] for number in before} == before
-    trained = [
-        trial["key"] for trial in after.values() if trial["seconds"] is not None and trial["duplicate_of"] is None
-    ]
-    assert len(trained) == len(set(trained)) == 6
-    assert not any(trial["state"] == "RUNNING" for trial in after.values())
-    again = run("search", "--resume", "--name", "killed")  # of a finished run: its leaderboard, nothing trained
-    assert again.returncode == 0
-    assert len(trials(tmp_path, "killed")) == len(after)
-
-
-def test_a_dead_worker_is_replaced_and_its_trial_trained_again(tmp_path: Path) -> None:
-    """Kill -9 of a worker costs nothing but time: no trial is lost or failed."""
-    commands_in(tmp_path)
-    arguments = [
-        "search",
-        "space.yaml",
-        "--name",
-        "w",
-        "--trials",
-        "3",
-        "--workers",
-        "1",
-        "--set",
-        "proxy.recipe.epochs=6",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "formulanas", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
-    metrics = tmp_path / "runs/w/trials/0000/metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while not (metrics.is_file() and metrics.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    children = subprocess.run(
-        ["pgrep", "-P", str(process.pid), "-f", "forkserver"], capture_output=True, text=True
-    ).stdout.split()
-    workers = subprocess.run(["pgrep", "-P", ",".join(children)], capture_output=True, text=True).stdout.split()
-    os.kill(int(workers[-1]), signal.SIGKILL)
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors
-    assert "it is trained again" in errors
-    assert [trial["state"] for trial in trials(tmp_path, "w")][:2] == ["COMPLETE", "COMPLETE"]
-
-
-def test_one_driver_a_run(finished_run: Path) -> None:
-    """A second driver of the same run is refused while the first holds it."""
-    import fcntl
-
-    with (finished_run / "runs/first/lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        result = commands_in(finished_run)("search", "--resume", "--name", "first")
-    assert result.returncode == 2
-    assert "another process is working" in result.stderr
-
-
-def test_the_database_outlives_a_torn_write(finished_run: Path) -> None:
-    """The study is kept in SQLite's write-ahead mode, which a killed writer leaves whole."""
-    with sqlite3.connect(finished_run / "runs/first/study.db") as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    connection.close()
 
 
 def test_targets_of_a_run(finished_run: Path) -> None:

@@ -98,6 +98,7 @@ def status(run: str | None, watch: bool, as_json: bool) -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are; by default data/.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
+@click.option("--checkpoint-minutes", default=2.0, show_default=True, help="The time between checkpoints.")
 @bindings
 @as_json
 def retrain(
@@ -109,6 +110,7 @@ def retrain(
     seed: int,
     data_dir: Path | None,
     resume: bool,
+    checkpoint_minutes: float,
     bindings: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -126,6 +128,7 @@ def retrain(
             seed=seed,
             data_dir=data_dir,
             resume=resume,
+            checkpoint_minutes=checkpoint_minutes,
             console=console(as_json),
         )
     except KeyboardInterrupt:

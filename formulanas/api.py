@@ -1,0 +1,29 @@
+"""The public functions in one place, for notebooks and scripts: `from formulanas.api import bind, paths, search`."""
+
+from formulanas.analysis.growth import growth
+from formulanas.analysis.paths import paths
+from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.backbone import Backbone, backbone
+from formulanas.formula.bind import bind
+from formulanas.formula.parse import parse
+from formulanas.formula.published import bind_formula
+from formulanas.formula.render import render, render_latex
+from formulanas.network.network import build
+from formulanas.retrain import retrain
+from formulanas.search.search import search
+
+__all__ = [
+    "Architecture",
+    "Backbone",
+    "backbone",
+    "bind",
+    "bind_formula",
+    "build",
+    "growth",
+    "parse",
+    "paths",
+    "render",
+    "render_latex",
+    "retrain",
+    "search",
+]
