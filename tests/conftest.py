@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+
+settings.register_profile("quick", max_examples=150, deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("thorough", max_examples=5_000, deadline=None)  # pytest --hypothesis-profile thorough
+settings.load_profile("quick")
 
 TINY_SPACE = """
 formula: |

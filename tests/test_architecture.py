@@ -68,7 +68,7 @@ def test_what_is_planned_is_what_is_built(name: str, transform: str) -> None:
     assert all("stage1_carry" in each for each in unused)  # only projections of a history that is zero
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(linear_formulas())
 def test_random_formulas_become_networks(text: str) -> None:
     """Whatever binds and reaches the stem is built, runs and gives every used parameter a gradient."""

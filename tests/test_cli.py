@@ -185,7 +185,7 @@ def test_debug_shows_the_traceback() -> None:
 
 def test_a_retraining_is_kept_and_not_repeated(command: Command, tmp_path: Path) -> None:
     """Trained once, with its result on disk; again is an error that names --resume, which prints the same result."""
-    arguments = ["retrain", "x[n] = x[n-1] + F[n](x[n-1])", "--epochs", "1", "--dataset", "cifar10-mini", "--json"]
+    arguments = ["retrain", "x[n] = x[n-1] + F[n](x[n-1])", "--epochs", "1", "--backbone", "cifar-resnet-8", "--json"]
     result = command(*arguments)
     assert result.returncode == 0, result.stderr
     outcome = json.loads(result.stdout)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from conftest import commands_in, trials
 
@@ -110,6 +111,8 @@ def test_a_killed_retraining_ends_in_the_same_weights(tmp_path: Path) -> None:
         "2",
         "--checkpoint-minutes",
         "0",
+        "--backbone",
+        "cifar-resnet-8",
     ]
     whole = run("retrain", *formula, OMP_NUM_THREADS="1")
     assert whole.returncode == 0, whole.stderr

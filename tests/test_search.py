@@ -105,7 +105,7 @@ def test_a_search_never_opens_the_test_set(tmp_path: Path) -> None:
     assert opened["train.webp"] >= 1
     assert opened["test.webp"] == opened["test-labels.npy"] == 0
     log.unlink()
-    retrained = run("retrain", "spied", "--epochs", "1", "--json", **environment)
+    retrained = run("retrain", "spied", "--backbone", "cifar-resnet-8", "--epochs", "1", "--json", **environment)
     assert retrained.returncode == 0, retrained.stderr
     assert Counter(log.read_text().split())["test.webp"] == 1
     assert json.loads(retrained.stdout)["test_images"] == 1000

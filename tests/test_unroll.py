@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import linear_formulas
 
@@ -39,7 +39,6 @@ def polynomial(text: str, depths: tuple[int, ...]) -> list[int | float]:
     return unroll(lower(bind(text)), stages, PathAlgebra(signed=True), [1])
 
 
-@settings(max_examples=300, deadline=None)
 @given(linear_formulas(), st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple), st.floats(-2, 2))
 def test_the_path_polynomial_is_the_derivative_of_the_network(text: str, depths: tuple[int, ...], slope: float) -> None:
     """P(z) = d x[L] / d x[0] where every residual function is z * u, over stages, with every policy."""

@@ -7,15 +7,15 @@ from formulanas.formula.expressions import MINUS_ONE, ONE, Add, Expression, Mult
 
 
 def add(terms: Iterable[Expression]) -> Expression:
-    """The sum of `terms`, flat."""
+    """The sum of `terms`, flat, neighbouring constants folded into one."""
     flat: list[Expression] = []
     for term in terms:
-        flat.extend(term.terms if isinstance(term, Add) else (term,))
-    if len(flat) == 1:
-        return flat[0]
-    if all(isinstance(term, Number) for term in flat):
-        return Number(sum((term.value for term in flat if isinstance(term, Number)), Fraction(0)))
-    return Add(tuple(flat))
+        for part in term.terms if isinstance(term, Add) else (term,):
+            if flat and isinstance(part, Number) and isinstance(flat[-1], Number):
+                flat[-1] = Number(flat[-1].value + part.value)
+            else:
+                flat.append(part)
+    return flat[0] if len(flat) == 1 else Add(tuple(flat))
 
 
 def multiply(factors: Iterable[Expression]) -> Expression:
