@@ -1,7 +1,7 @@
 # A fresh machine needs Python 3.11 or later with venv, and this file: `make search`, `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/pip install -qq --disable-pip-version-check
 
 .PHONY: search test check clean
 

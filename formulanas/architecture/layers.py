@@ -10,8 +10,24 @@ def strided(size: int, stride: int) -> int:
     return -(-size // stride)
 
 
+class _Free:
+    """What a layer is unless it says otherwise: it keeps the shape and costs nothing."""
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """The shape that the layer makes of `shape`."""
+        return shape
+
+    def num_params(self) -> int:
+        """The number of trained parameters."""
+        return 0
+
+    def macs(self, shape: Shape) -> int:
+        """The multiply-accumulates of one image of `shape`; convolutions and linear layers count."""
+        return 0
+
+
 @dataclass(frozen=True)
-class Conv:
+class Conv(_Free):
     """A square convolution with half-kernel padding."""
 
     in_channels: int
@@ -26,16 +42,19 @@ class Conv:
         return self.out_channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
 
     def num_params(self) -> int:
-        weights = self.out_channels * (self.in_channels // self.groups) * self.kernel**2
-        return weights + self.out_channels * self.bias
+        return self._weights + self.out_channels * self.bias
 
     def macs(self, shape: Shape) -> int:
         _, height, width = self.out_shape(shape)
-        return self.out_channels * (self.in_channels // self.groups) * self.kernel**2 * height * width
+        return self._weights * height * width
+
+    @property
+    def _weights(self) -> int:
+        return self.out_channels * (self.in_channels // self.groups) * self.kernel**2
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(_Free):
     """A fully connected layer with bias."""
 
     in_features: int
@@ -52,39 +71,24 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class BatchNorm:
+class BatchNorm(_Free):
     """Batch normalisation with scale and shift."""
 
     channels: int
 
-    def out_shape(self, shape: Shape) -> Shape:
-        return shape
-
     def num_params(self) -> int:
         return 2 * self.channels
 
-    def macs(self, shape: Shape) -> int:
-        return 0
-
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(_Free):
     """An elementwise function, by name."""
 
     name: str
 
-    def out_shape(self, shape: Shape) -> Shape:
-        return shape
-
-    def num_params(self) -> int:
-        return 0
-
-    def macs(self, shape: Shape) -> int:
-        return 0
-
 
 @dataclass(frozen=True)
-class MaxPool:
+class MaxPool(_Free):
     """Max pooling with half-kernel padding."""
 
     kernel: int
@@ -93,29 +97,17 @@ class MaxPool:
     def out_shape(self, shape: Shape) -> Shape:
         return shape[0], strided(shape[1], self.stride), strided(shape[2], self.stride)
 
-    def num_params(self) -> int:
-        return 0
-
-    def macs(self, shape: Shape) -> int:
-        return 0
-
 
 @dataclass(frozen=True)
-class GlobalAveragePool:
+class GlobalAveragePool(_Free):
     """The mean over all places, flattened to features."""
 
     def out_shape(self, shape: Shape) -> Shape:
         return shape[0], 1, 1
 
-    def num_params(self) -> int:
-        return 0
-
-    def macs(self, shape: Shape) -> int:
-        return 0
-
 
 @dataclass(frozen=True)
-class PadShortcut:
+class PadShortcut(_Free):
     """Every `stride`-th place, with zero channels appended: the shortcut of type A of He et al. (2015)."""
 
     in_channels: int
@@ -124,12 +116,6 @@ class PadShortcut:
 
     def out_shape(self, shape: Shape) -> Shape:
         return self.out_channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
-
-    def num_params(self) -> int:
-        return 0
-
-    def macs(self, shape: Shape) -> int:
-        return 0
 
 
 Layer = Conv | Linear | BatchNorm | Activation | MaxPool | GlobalAveragePool | PadShortcut
@@ -144,7 +130,7 @@ def out_shape(layers: Layers, shape: Shape) -> Shape:
 
 
 def macs(layers: Layers, shape: Shape) -> int:
-    """The multiply-accumulates of one image through `layers`; convolutions and linear layers count."""
+    """The multiply-accumulates of one image through `layers`."""
     total = 0
     for layer in layers:
         total += layer.macs(shape)

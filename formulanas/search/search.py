@@ -1,6 +1,7 @@
 """The main job: from a search space file to a leaderboard, on disk from the first moment, resumable at any."""
 
 import importlib.metadata
+import io
 import platform
 import re
 import shutil
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from formulanas.errors import InputError
 from formulanas.formula.published import published_names
-from formulanas.records import from_mapping, to_plain, write_json, write_yaml
+from formulanas.records import from_mapping, to_plain, write_json, write_text, write_yaml
 from formulanas.report.leaderboard import Row, print_leaderboard, rank
 from formulanas.report.progress import Reporter, duration
 from formulanas.search.confirm import choose, confirm, confirmation_recipe, read_confirmations
@@ -197,6 +198,9 @@ class _Job:
             "best": board.best.to_json(),
             "rows": [row.to_json() for row in board.rows],
         }
+        text = Console(file=io.StringIO(), width=400)
+        print_leaderboard(text, board.rows)
+        write_text(self.run.folder / "leaderboard.txt", text.file.getvalue())  # type: ignore[attr-defined]
         write_json(self.run.folder / LEADERBOARD_FILE, document)
         self.console.print()
         print_leaderboard(self.console, board.rows)
