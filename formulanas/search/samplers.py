@@ -14,7 +14,7 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 
 PRUNERS: dict[str, Callable[[int], BasePruner]] = {  # each a function of the number of epochs
     "none": lambda epochs: NopPruner(),
-    "median": lambda epochs: MedianPruner(n_startup_trials=6, n_warmup_steps=max(1, epochs // 3)),
+    "median": lambda epochs: MedianPruner(n_startup_trials=6, n_warmup_steps=epochs // 2),
     "halving": lambda epochs: SuccessiveHalvingPruner(min_resource=max(1, epochs // 9), reduction_factor=3),
     "hyperband": lambda epochs: HyperbandPruner(max(1, epochs // 9), epochs, reduction_factor=3),
 }
