@@ -54,7 +54,17 @@ def scalars() -> st.SearchStrategy[ex.Expression]:
     leaves = st.one_of(
         st.fractions(-9, 9, max_denominator=12).map(ex.Number),
         st.sampled_from([ex.BLOCK, ex.NUM_BLOCKS, ex.Symbol("b"), ex.Symbol("a", (ex.number(2),)), ex.Symbol("alpha")]),
-        st.builds(ex.Learn, st.just(ex.ONE), st.sampled_from(["block", "channel"]), st.sampled_from([None, "softmax"])),
+        st.builds(
+            ex.Learn,
+            st.just(ex.ONE),
+            st.sampled_from(["block", "channel"]),
+            st.sampled_from([None, "softmax", "sigmoid"]),
+            st.sampled_from([None, "c"]),
+        ),
+        st.just(ex.Random("uniform", (ex.ZERO, ex.ONE), "u")),
+        st.just(ex.Random("bernoulli", (ex.Number(Fraction(1, 2)),))),
+        st.just(ex.Floor(power(ex.number(4), ex.MINUS_ONE))),
+        st.just(ex.WIDTH),
     )
     return st.recursive(
         leaves,
@@ -86,7 +96,12 @@ def states() -> st.SearchStrategy[ex.Expression]:
             st.builds(ex.Transform, st.sampled_from("FGT"), lags, st.integers(1, 3).map(ex.number), inner),
             st.builds(ex.Operation, st.sampled_from(["relu", "bn", "h", "sigmoid"]), inner),
             st.builds(
-                ex.Sum, inner, st.just("i"), st.just(ex.ONE), st.sampled_from([ex.BLOCK, ex.Symbol("p")]), st.booleans()
+                ex.Sum,
+                inner,
+                st.just("i"),
+                st.just(ex.ONE),
+                st.sampled_from([ex.BLOCK, ex.Symbol("p")]),
+                st.sampled_from(["sum", "mean", "concat"]),
             ),
             st.lists(inner, min_size=2, max_size=3).map(lambda parts: ex.Concat(tuple(parts))),
             st.builds(ex.Slice, inner, st.none() | st.just(ex.ONE), st.none() | st.just(ex.Symbol("c"))),

@@ -145,11 +145,20 @@ def test_history_crosses_a_change_of_shape_by_its_policy(policy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x[n] = learn(1) * x[n-1]", "x[n] = concat(x[n-1], F[n](x[n-1]))", "x[n] = drop(x[n-1], 0.5)"]
+    ("text", "words"),
+    [
+        ("x[n] = x[n-1] + concat(x[n-1], F[n](x[n-1]))", "cannot be added"),
+        ("x[n] = concat(x[n-1], F[n](x[n-1])) + F[n](x[n-1])", "cannot be added"),
+        ("x[n] = x[n-1] + F[n](x[n-1])[99:]", "are none"),
+        ("x[n] = x[n-1] + drop(F[n](x[n-1]), 2)", "0 <= rate <= 1"),
+        ("x[n] = x[n-1] + F[n](x[n-1]); F = basik", "did you mean 'basic'"),
+        ("x[n] = x[n-1] + bernoulli(3) * F[n](x[n-1])", "a probability"),
+        ('x[n] = x[n-1] + learn(2, constraint="sigmoid") * F[n](x[n-1])', "must start there"),
+    ],
 )
-def test_what_is_not_built_yet_says_so(text: str) -> None:
-    """A form that parses but has no network yet is refused by its name."""
-    with pytest.raises(InputError, match="not built into networks yet"):
+def test_shapes_and_numbers_that_do_not_fit_say_so(text: str, words: str) -> None:
+    """What binds but makes no network is refused with the law and the place."""
+    with pytest.raises(InputError, match=words):
         _ = Architecture(bind(text), SMALL, IMAGE, 10).plan
 
 

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
 from formulanas.formula.bound import BoundRecursion
+from formulanas.formula.coefficients import Scalar
 from formulanas.formula.program import Program, lower
-from formulanas.formula.unroll import Scalar, step, unroll
+from formulanas.formula.unroll import Algebra, step, unroll
 
 Vector = NDArray[np.float64]
 
@@ -56,7 +57,7 @@ def _spectral_radius(program: Program, block: int) -> float:
 
 
 @dataclass(frozen=True)
-class LinearAlgebra:
+class LinearAlgebra(Algebra[Vector]):
     """Linear forms in the entries of the history: what does not scale with the history is zero."""
 
     size: int
@@ -64,26 +65,8 @@ class LinearAlgebra:
     def combine(self, terms: list[tuple[Scalar, Vector]], constant: Scalar) -> Vector:
         return sum((float(coefficient) * value for coefficient, value in terms), np.zeros(self.size))
 
-    def product(self, factors: list[Vector]) -> Vector:
-        raise InputError("the growth of a product of states depends on the input")
-
     def operation(self, name: str, value: Vector, block: int) -> Vector:
-        return np.zeros(self.size) if name in ("bn", "sigmoid") else value
+        return np.zeros(self.size) if name in ("bn", "ln", "sigmoid", "tanh") else value
 
     def transform(self, name: str, branch: int, block: int, value: Vector) -> Vector:
         return np.zeros(self.size)
-
-    def carry(self, value: Vector | None, sequence: str, policy: str, place: int, distance: int) -> Vector | None:
-        return value
-
-    def learned(self, coefficient: ex.Learn, block: int) -> Vector:
-        raise InputError("the growth under learned coefficients depends on what they learn")
-
-    def concat(self, parts: list[Vector]) -> Vector:
-        raise InputError("concatenated channels do not add up")
-
-    def slice(self, value: Vector, start: int | None, stop: int | None) -> Vector:
-        return value
-
-    def drop(self, value: Vector, rate: Scalar) -> Vector:
-        return value

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from formulanas.errors import InputError
-from formulanas.formula import expressions as ex
 from formulanas.formula.bound import BoundRecursion
+from formulanas.formula.coefficients import Scalar
 from formulanas.formula.program import lower
-from formulanas.formula.unroll import Scalar, unroll
+from formulanas.formula.unroll import Algebra, unroll
 
 Coefficient = int | float
 Polynomial = list[Coefficient]
@@ -46,7 +46,7 @@ def paths(bound: BoundRecursion, num_blocks: int) -> Paths:
 
 
 @dataclass(frozen=True)
-class PathAlgebra:
+class PathAlgebra(Algebra[Polynomial]):
     """Polynomials in z: a residual function multiplies by z, everything else is linear."""
 
     signed: bool
@@ -62,35 +62,8 @@ class PathAlgebra:
             total = [a + b for a, b in zip(total, scaled, strict=False)] + total[len(scaled) :]
         return total  # a constant has no derivative
 
-    def product(self, factors: list[Polynomial]) -> Polynomial:
-        raise InputError(
-            "the formula multiplies two states (a gate), so its paths depend on the input and have no counts"
-        )
-
-    def operation(self, name: str, value: Polynomial, block: int) -> Polynomial:
-        return value
-
     def transform(self, name: str, branch: int, block: int, value: Polynomial) -> Polynomial:
         return [0, *value]
-
-    def carry(
-        self, value: Polynomial | None, sequence: str, policy: str, place: int, distance: int
-    ) -> Polynomial | None:
-        return value
-
-    def learned(self, coefficient: ex.Learn, block: int) -> Polynomial:
-        raise InputError(
-            "the formula has learned coefficients, so its paths have no fixed weights; bind them to numbers"
-        )
-
-    def concat(self, parts: list[Polynomial]) -> Polynomial:
-        raise InputError("paths through concatenated channels are not counted yet")
-
-    def slice(self, value: Polynomial, start: int | None, stop: int | None) -> Polynomial:
-        raise InputError("paths through split channels are not counted yet")
-
-    def drop(self, value: Polynomial, rate: Scalar) -> Polynomial:
-        return value
 
 
 def _plain(coefficient: Scalar) -> Coefficient:

@@ -38,6 +38,8 @@ class Backbone:
     stem_kernel: int | None = None
     stem_stride: int | None = None
     stem_pool: bool | None = None
+    growth: int = 12  # channels that a concatenated transform adds
+    compression: float = 0.5  # of concatenated channels where the resolution changes (DenseNet, 1608.06993)
 
     def __post_init__(self) -> None:
         if self.strides is None:
@@ -50,6 +52,8 @@ class Backbone:
             raise InputError(
                 f"widths, depths and strides are at least 1, and blocks at most {MAX_BLOCKS}, but got {self}"
             )
+        if self.growth < 1 or not 0 < self.compression <= 1:
+            raise InputError(f"1 <= growth, 0 < compression <= 1 must hold, but got {self.growth}, {self.compression}")
         if self.transform not in TRANSFORMS:
             raise InputError(unknown_name("transform", self.transform, TRANSFORMS) + " (backbone.transform)")
         if "bottleneck" in self.transform and any(width % 4 for width in self.widths):
@@ -87,10 +91,10 @@ class Backbone:
             shapes.append((width, strided(height, stride), strided(breadth, stride)))
         return tuple(shapes)
 
-    def head(self, num_classes: int) -> Layers:
-        """The layers after the last block."""
-        norm: Layers = (BatchNorm(self.widths[-1]), Activation(self.activation)) if self.preactivated else ()
-        return (*norm, GlobalAveragePool(), Linear(self.widths[-1], num_classes))
+    def head(self, channels: int, num_classes: int) -> Layers:
+        """The layers after the last block, whose state has `channels` channels."""
+        norm: Layers = (BatchNorm(channels), Activation(self.activation)) if self.preactivated else ()
+        return (*norm, GlobalAveragePool(), Linear(channels, num_classes))
 
 
 def _resnet(depths: tuple[int, ...], transform: str = "basic") -> Backbone:

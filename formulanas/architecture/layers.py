@@ -88,6 +88,43 @@ class Activation(_Free):
 
 
 @dataclass(frozen=True)
+class LayerNorm(_Free):
+    """Normalisation of each image over all its channels and places, with scale and shift per channel."""
+
+    channels: int
+
+    def num_params(self) -> int:
+        return 2 * self.channels
+
+
+@dataclass(frozen=True)
+class Coefficients(_Free):
+    """Learned coefficients with their start values, for `channels` channels (1: for all), under one constraint."""
+
+    starts: tuple[float, ...]
+    channels: int
+    constraint: str | None
+
+    def num_params(self) -> int:
+        return len(self.starts) * self.channels
+
+
+@dataclass(frozen=True)
+class RandomCoefficient(_Free):
+    """A coefficient drawn for every image while training, `uniform` or `bernoulli`; afterwards its mean."""
+
+    distribution: str
+    parameters: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class StochasticDepth(_Free):
+    """Its input kept with probability `1 - rate` while training, and times `1 - rate` afterwards (1603.09382)."""
+
+    rate: float
+
+
+@dataclass(frozen=True)
 class MaxPool(_Free):
     """Max pooling with half-kernel padding."""
 
@@ -118,7 +155,19 @@ class PadShortcut(_Free):
         return self.out_channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
 
 
-Layer = Conv | Linear | BatchNorm | Activation | MaxPool | GlobalAveragePool | PadShortcut
+Layer = (
+    Conv
+    | Linear
+    | BatchNorm
+    | LayerNorm
+    | Activation
+    | Coefficients
+    | RandomCoefficient
+    | StochasticDepth
+    | MaxPool
+    | GlobalAveragePool
+    | PadShortcut
+)
 Layers = tuple[Layer, ...]
 
 

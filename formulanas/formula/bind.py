@@ -1,5 +1,6 @@
 """From a recursion with free symbols to a bound recursion: values in, sums expanded, then its normal form."""
 
+import dataclasses
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -79,8 +80,8 @@ class _Binding:
                 if bound is not None and bound not in ex.OPERATIONS:
                     raise InputError(f"{name} = {bound}: {unknown_name('function', bound, ex.OPERATIONS)}")
                 return ex.Operation(name if bound is None else str(bound), self.resolve(argument))
-            case ex.Sum(body, variable, low, high, mean):
-                return self.sum(body, variable, canonical(self.resolve(low)), canonical(self.resolve(high)), mean)
+            case ex.Sum(low=low, high=high):
+                return self.sum(expression, canonical(self.resolve(low)), canonical(self.resolve(high)))
         return ex.map_children(expression, self.resolve)
 
     def symbol(self, symbol: ex.Symbol, name: str, indices: tuple[Expression, ...]) -> Expression:
@@ -99,13 +100,13 @@ class _Binding:
         written = parse_expression(bound)
         if not ex.is_scalar(written) or any(isinstance(part, ex.Symbol) for part in ex.walk(written)):
             raise InputError(f"{full} = {bound}: a number is expected, such as 1/2, n or learn(1)")
-        return written
+        return _named_after(written, full)
 
-    def sum(self, body: Expression, variable: str, low: Expression, high: Expression, mean: bool) -> Expression:
+    def sum(self, total: ex.Sum, low: Expression, high: Expression) -> Expression:
         if any(isinstance(part, ex.Symbol) for bound in (low, high) for part in ex.walk(bound)):
             return ex.ZERO  # its bounds come first; they are recorded as missing
         if not (isinstance(low, ex.Number) and isinstance(high, ex.Number)):
-            return ex.Sum(self.resolve(body), variable, low, high, mean)
+            return ex.Sum(self.resolve(total.body), total.variable, low, high, total.kind)
         first, last = low.value, high.value
         if first.denominator != 1 or last.denominator != 1:
             raise InputError(f"a sum runs over whole numbers, but has the bounds {first} and {last}")
@@ -114,5 +115,16 @@ class _Binding:
             raise InputError(f"a sum has at most {MAX_TERMS} terms, but this one has {count}")
         if count <= 0:
             return ex.ZERO
-        terms = [self.resolve(ex.substitute(body, variable, ex.number(first + step))) for step in range(count)]
-        return multiply((power(ex.number(count), ex.MINUS_ONE), add(terms))) if mean else add(terms)
+        steps = [ex.number(first + step) for step in range(count)]
+        terms = [self.resolve(ex.substitute(total.body, total.variable, step)) for step in steps]
+        if total.kind == "concat":
+            return ex.Concat(tuple(terms))
+        return multiply((power(ex.number(count), ex.MINUS_ONE), add(terms))) if total.kind == "mean" else add(terms)
+
+
+def _named_after(expression: Expression, symbol: str) -> Expression:
+    """`expression` with its learned and random coefficients called after their symbol: it is one wherever it stands."""
+    expression = ex.map_children(expression, lambda part: _named_after(part, symbol))
+    if isinstance(expression, ex.Learn | ex.Random) and expression.name is None:
+        return dataclasses.replace(expression, name=symbol)
+    return expression

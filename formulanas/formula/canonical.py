@@ -1,5 +1,6 @@
 """The canonical form of expressions: like terms collected, terms, factors and sums over history in a fixed order."""
 
+import math
 from fractions import Fraction
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ from formulanas.formula.algebra import add, multiply, power, split_coefficient
 from formulanas.formula.expressions import Expression
 from formulanas.formula.render import render_expression
 
-VANISHING_AT_ZERO = ("relu", "bn", "act")  # operations that keep a missing value missing; act is zero at zero
+VANISHING_AT_ZERO = ("relu", "bn", "ln", "tanh", "act")  # what these make of a missing value is missing
 SUM_VARIABLES = "ijklm"
 
 
@@ -50,6 +51,12 @@ def canonical(expression: Expression) -> Expression:
             raise InputError(f"{render_expression(expression)} applies a transform to a number; it takes a state")
         case ex.Drop(argument, rate) if ex.ZERO in (argument, rate):
             return argument
+        case ex.Concat(parts):
+            return _concat(parts)
+        case ex.Slice(argument, None, None):
+            return argument
+        case ex.Floor(ex.Number(value)):
+            return ex.number(math.floor(value))
         case ex.Sum():
             return _sum(expression)
     return expression
@@ -79,6 +86,15 @@ def _multiply(factors: tuple[Expression, ...]) -> Expression:
     return product
 
 
+def _concat(parts: tuple[Expression, ...]) -> Expression:
+    """Joined channels, flat, without parts that are nothing."""
+    flat = [each for part in parts for each in (part.parts if isinstance(part, ex.Concat) else (part,))]
+    kept = tuple(part for part in flat if part != ex.ZERO)
+    if any(ex.is_scalar(part) for part in kept):
+        raise InputError(f"{render_expression(ex.Concat(parts))} joins a number; concat takes states")
+    return ex.Concat(kept) if len(kept) > 1 else kept[0] if kept else ex.ZERO
+
+
 def _sum(expression: ex.Sum) -> Expression:
     """A sum whose bounds are not both constant, counted back from `n` and from 1: `sum(u, (i, 1, n))`."""
     if isinstance(expression.low, ex.Number) and isinstance(expression.high, ex.Number):
@@ -101,9 +117,11 @@ def _sum(expression: ex.Sum) -> Expression:
         body = ex.substitute(body, variable.name, add((variable, offset)))
         high = add((high, multiply((ex.MINUS_ONE, offset))))
     body, high = canonical(body), canonical(high)
+    if expression.kind == "concat":
+        return ex.Sum(body, variable.name, ex.ONE, high, "concat")
     coefficient, body = split_coefficient(body)
     total: Expression = multiply((ex.Number(coefficient), ex.Sum(body, variable.name, ex.ONE, high)))
-    return canonical(multiply((total, power(high, ex.MINUS_ONE)))) if expression.mean else total
+    return canonical(multiply((total, power(high, ex.MINUS_ONE)))) if expression.kind == "mean" else total
 
 
 def _order(term: Expression) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`n` (the block), `N` (the number of blocks), or the variable of an enclosing sum."""
+    """`n` (the block), `N` (the number of blocks), `width` (of the stage), or the variable of an enclosing sum."""
 
     name: str
 
@@ -38,7 +38,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """A residual function (or another transform) with the weights of block `index`, applied to `argument`."""
+    """A residual function (or another transform) with the weights of block `index`, applied to `argument`.
+
+    Of several arguments, `C[n](u, v)`, it reads the joined channels: the argument is their Concat.
+    """
 
     name: str
     index: "Expression"
@@ -78,13 +81,13 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """`sum(body, (variable, low, high))` with inclusive bounds; `mean` divides by the number of terms."""
+    """`sum(body, (variable, low, high))` with inclusive bounds, or the `mean` of the terms, or their `concat`."""
 
     body: "Expression"
     variable: str
     low: "Expression"
     high: "Expression"
-    mean: bool = False
+    kind: Literal["sum", "mean", "concat"] = "sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +116,32 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Learn:
-    """A learned coefficient with its start value, one per block, for every channel or for all."""
+    """A learned coefficient with its start value, one per block, for every channel or for all.
+
+    A constraint `softmax` or `sum` (to one) holds over the terms of the sum in which it stands, `sigmoid` for itself.
+    Of one `name` there is one in a block, wherever it is read; without a name each place has its own.
+    """
 
     start: "Expression"
     per: Literal["block", "channel"] = "block"
     constraint: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """A coefficient drawn for every image while training: `uniform(low, high)` or `bernoulli(p)`; later its mean."""
+
+    distribution: Literal["uniform", "bernoulli"]
+    parameters: "tuple[Expression, ...]"
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The whole part of a number: `floor(n / 4)`."""
+
+    argument: "Expression"
 
 
 Expression = (
@@ -135,6 +159,8 @@ Expression = (
     | Slice
     | Drop
     | Learn
+    | Random
+    | Floor
 )
 
 ZERO = Number(Fraction(0))
@@ -142,9 +168,10 @@ ONE = Number(Fraction(1))
 MINUS_ONE = Number(Fraction(-1))
 BLOCK = Index("n")
 NUM_BLOCKS = Index("N")
+WIDTH = Index("width")
 
 # The functions that a formula may apply to a state without declaring them. `act` is the network's activation.
-OPERATIONS = ("relu", "bn", "sigmoid", "identity", "act")
+OPERATIONS = ("relu", "bn", "ln", "sigmoid", "tanh", "identity", "act")
 
 
 def number(value: int | Fraction) -> Number:
@@ -208,5 +235,5 @@ def substitute(expression: Expression, name: str, value: Expression) -> Expressi
         return value
     if isinstance(expression, Sum) and expression.variable == name:
         low, high = substitute(expression.low, name, value), substitute(expression.high, name, value)
-        return Sum(expression.body, name, low, high, expression.mean)
+        return Sum(expression.body, name, low, high, expression.kind)
     return map_children(expression, lambda part: substitute(part, name, value))

@@ -1,5 +1,6 @@
 """The normal form of bound equations: one text for one computation, whatever its names, labels and detours."""
 
+import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -21,6 +22,7 @@ def normalise(equations: Mapping[str, Expression], declarations: Mapping[str, st
     """
     equations = _inline(equations, declarations)
     equations = _label_branches(equations, declarations)
+    equations = _label_coefficients(equations)
     bound = _named(equations, declarations)
     _check(bound)
     return BoundRecursion(bound.equations, MappingProxyType(_meaningful(bound)))
@@ -95,6 +97,30 @@ def _label_branches(equations: Mapping[str, Expression], declarations: Mapping[s
     return {name: canonical(relabel(value)) for name, value in equations.items()}
 
 
+def _label_coefficients(equations: Mapping[str, Expression]) -> dict[str, Expression]:
+    """Names coefficients that stand in several places in order of appearance, and no others."""
+    places: dict[str, int] = {}
+
+    def count(part: Expression, weight: int) -> None:
+        if isinstance(part, ex.Learn | ex.Random) and part.name is not None:
+            places[part.name] = places.get(part.name, 0) + weight
+        for child in ex.children(part):
+            count(child, 2 if isinstance(part, ex.Sum) else weight)  # one for all terms of a sum is shared as well
+
+    for name in _order_of_appearance(equations):
+        count(equations[name], 1)
+    shared = [name for name, number in places.items() if number > 1]
+    labels = {name: f"c{place}" for place, name in enumerate(shared, 1)}
+
+    def relabel(part: Expression) -> Expression:
+        part = ex.map_children(part, relabel)
+        if isinstance(part, ex.Learn | ex.Random) and part.name is not None:
+            return dataclasses.replace(part, name=labels.get(part.name))
+        return part
+
+    return {name: canonical(relabel(value)) for name, value in equations.items()}
+
+
 def _order_of_appearance(equations: Mapping[str, Expression]) -> list[str]:
     """`x` and the sequences that it reads, directly or through others, in the order in which they are met."""
     found = ["x"]
@@ -138,7 +164,9 @@ def _named(equations: Mapping[str, Expression], declarations: Mapping[str, str])
 def _meaningful(bound: BoundRecursion) -> dict[str, str]:
     """The declarations that change the computation: without history there is nothing to start or to reset."""
     lagged = [part for part in bound.parts() if isinstance(part, ex.State | ex.Transform) and part.index != ex.ZERO]
-    earlier = any((lag(part.index) or 0) >= (2 if getattr(part, "sequence", "") == "x" else 1) for part in lagged)
+    nearest = {"x": 2}  # the first lag that can point before the first block
+    distances = [(lag(part.index), nearest.get(getattr(part, "sequence", ""), 1)) for part in lagged]
+    earlier = any(back is None or back >= first for back, first in distances)
     sums = any(isinstance(part, ex.Sum) for part in bound.parts())
     dropped = set()
     if not earlier:

@@ -13,7 +13,8 @@ from formulanas.formula.recursion import POLICIES, Recursion
 
 MAX_CHARACTERS = 4_000
 MAX_NUMBER = 10**9
-RESERVED = {"n", "sum", "mean", "concat", "drop", "learn", "sqrt", *ex.OPERATIONS, *POLICIES}
+WORDS = {"n", "width", "sum", "mean", "concat", "drop", "learn", "uniform", "bernoulli", "sqrt", "floor"}
+RESERVED = {*WORDS, *ex.OPERATIONS, *POLICIES}
 WRITABLE = "numbers, + - * / **, states x[n-1], transforms F[n](u), operations relu(u) and sum(u, (i, 1, p))"
 
 
@@ -131,8 +132,9 @@ class _Parser:
                 start = None if lower is None else self.scalar(lower, scope)
                 stop = None if upper is None else self.scalar(upper, scope)
                 return ex.Slice(inner(value), start, stop)
-            case ast.Call(ast.Subscript(ast.Name(name), index), [argument], []) if name.isupper() and name != "N":
-                return self.transform(name, index, argument, scope)
+            case ast.Call(ast.Subscript(ast.Name(name), index), [_, *_] as arguments, []) if self.is_transform(name):
+                parts = tuple(inner(argument) for argument in arguments)
+                return self.transform(name, index, parts[0] if len(parts) == 1 else ex.Concat(parts), scope)
             case ast.Call(ast.Name(name), arguments, keywords):
                 return self.call(node, name, arguments, keywords, scope)
         self.fail(f"this is not part of the formula language, which has {WRITABLE}", node)
@@ -143,7 +145,7 @@ class _Parser:
         return Fraction(repr(value))  # the decimal as written: 0.1 is one tenth
 
     def name(self, node: ast.expr, name: str, scope: frozenset[str]) -> Expression:
-        if name in ("n", "N") or name in scope:
+        if name in ("n", "N", "width") or name in scope:
             return ex.Index(name)
         if name in self.sequences:
             self.fail(f"{name} is a sequence: say which of its values, {name}[n-1]", node)
@@ -175,26 +177,29 @@ class _Parser:
             self.fail(f"{name} is a word of the language and cannot be a symbol", node)
         return ex.Symbol(name, indices)
 
-    def transform(self, name: str, index: ast.expr, argument: ast.expr, scope: frozenset[str]) -> Expression:
+    def is_transform(self, name: str) -> bool:
+        return name.isupper() and name != "N"
+
+    def transform(self, name: str, index: ast.expr, argument: Expression, scope: frozenset[str]) -> Expression:
         branch: Expression = ex.ONE
         if isinstance(index, ast.Tuple):
             if len(index.elts) != 2:
                 self.fail(f"{name}[n, j] has a block and the number of one of its residual functions", index)
             branch, index = self.scalar(index.elts[1], scope), index.elts[0]
-        return ex.Transform(name, self.scalar(index, scope), branch, self.expression(argument, scope))
+        return ex.Transform(name, self.scalar(index, scope), branch, argument)
 
     def call(
         self, node: ast.expr, name: str, arguments: list[ast.expr], keywords: list[ast.keyword], scope: frozenset[str]
     ) -> Expression:
-        if keywords and name != "learn":
+        if keywords and name not in ("learn", "uniform", "bernoulli"):
             self.fail(f"{name} takes no named arguments", node)
         match name, arguments:
-            case (("sum" | "mean"), [body, ast.Tuple([ast.Name(variable), low, high])]):
+            case (("sum" | "mean" | "concat"), [body, ast.Tuple([ast.Name(variable), low, high])]):
                 if not variable.islower() or variable in RESERVED or variable in self.sequences:
                     self.fail(f"{variable} cannot be the variable of a {name}", node)
                 bounds = self.scalar(low, scope), self.scalar(high, scope)
                 inner = self.expression(body, scope | {variable})
-                return ex.Sum(inner, variable, *bounds, mean=name == "mean")
+                return ex.Sum(inner, variable, *bounds, kind=name)
             case (("sum" | "mean"), _):
                 self.fail(f"write {name}(expression, (i, 1, p))", node)
             case "sqrt", [argument]:
@@ -205,8 +210,14 @@ class _Parser:
                 return ex.Drop(self.expression(argument, scope), self.scalar(rate, scope))
             case "learn", [start]:
                 return self.learn(node, start, keywords, scope)
-            case (("sqrt" | "concat" | "drop" | "learn"), _):
-                self.fail(f"{name} takes other arguments: sqrt(N), concat(u, v), drop(u, 0.1), learn(1.0)", node)
+            case ("uniform", [_, _]) | ("bernoulli", [_]):
+                parameters = tuple(self.scalar(argument, scope) for argument in arguments)
+                return ex.Random(cast(Literal["uniform", "bernoulli"], name), parameters, self.label(node, keywords))
+            case "floor", [argument]:
+                return ex.Floor(self.scalar(argument, scope))
+            case _, _ if name in WORDS:
+                usual = "sqrt(N), floor(n / 2), concat(u, v), drop(u, 0.1), learn(1.0), uniform(0, 1), bernoulli(0.5)"
+                self.fail(f"{name} takes other arguments: {usual}", node)
             case _, [argument] if name in ex.OPERATIONS or (name.islower() and name not in RESERVED):
                 if name in self.sequences:
                     self.fail(f"{name} is a sequence: write {name}[n-1]", node)
@@ -217,10 +228,20 @@ class _Parser:
 
     def learn(self, node: ast.expr, start: ast.expr, keywords: list[ast.keyword], scope: frozenset[str]) -> Expression:
         options = {keyword.arg: keyword.value for keyword in keywords}
-        per, constraint = options.pop("per", None), options.pop("constraint", None)
+        per, constraint, name = (options.pop(option, None) for option in ("per", "constraint", "name"))
         chosen = "block" if per is None else ast.literal_eval(per) if isinstance(per, ast.Constant) else None
         limit = ast.literal_eval(constraint) if isinstance(constraint, ast.Constant) else None
         known = chosen in ("block", "channel") and limit in (None, "softmax", "sum", "sigmoid")
         if known and not options and (constraint is None) == (limit is None):
-            return ex.Learn(self.scalar(start, scope), cast(Literal["block", "channel"], chosen), limit)
+            label = None if name is None else self.label(node, [ast.keyword("name", name)])
+            return ex.Learn(self.scalar(start, scope), cast(Literal["block", "channel"], chosen), limit, label)
         self.fail('learn(1.0) takes per="channel" and constraint="softmax", "sum" or "sigmoid"', node)
+
+    def label(self, node: ast.expr, keywords: list[ast.keyword]) -> str | None:
+        """The `name="a"` of a coefficient that stands in several places."""
+        match keywords:
+            case []:
+                return None
+            case [ast.keyword("name", ast.Constant(str(name)))] if name.isidentifier() and name.islower():
+                return name
+        self.fail('the only named argument is name="a", a lower-case word', node)

@@ -11,7 +11,7 @@ from formulanas.formula.canonical import canonical, lag
 from formulanas.formula.expressions import Expression
 from formulanas.formula.render import render_expression
 
-NORMS = ("bn",)  # operations with weights: a norm belongs to the value that it normalises
+NORMS = ("bn", "ln")  # operations with weights: a norm belongs to the value that it normalises
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class _Lowering:
         newest = canonical(ex.substitute(total.body, total.variable, ex.ONE))
         back = add((ex.BLOCK, ex.ONE, multiply((ex.MINUS_ONE, ex.Index(total.variable)))))
         same = canonical(ex.substitute(newest, "n", back)) == total.body
-        learned = any(isinstance(part, ex.Learn | ex.Sum) for part in ex.walk(total.body))
-        if total.high != ex.BLOCK or not same or learned:
+        learned = any(isinstance(part, ex.Learn | ex.Random | ex.Sum) for part in ex.walk(total.body))
+        if total.kind != "sum" or total.high != ex.BLOCK or not same or learned:
             return total
         before = canonical(add((ex.BLOCK, ex.MINUS_ONE)))
         sequence = self.sequence(total, "sum", newest, before)

@@ -4,51 +4,73 @@ Over polynomials it gives path lengths, over numbers growth, over shapes and nam
 """
 
 import functools
+import math
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, Literal, TypeVar, cast
 
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
+from formulanas.formula.algebra import multiply
 from formulanas.formula.canonical import lag
+from formulanas.formula.coefficients import Scalar, random_mean, start_values
 from formulanas.formula.expressions import Expression
 from formulanas.formula.program import Program
 from formulanas.formula.render import render_expression
 
 V = TypeVar("V")
-Scalar = Fraction | float
+Bound = int | Literal["width"] | None  # of channels: a number, the width of the stage, or the end
 
 
-class Algebra(Protocol[V]):
-    """What an algebra says of its values; a history that does not exist yet never reaches it, except in `carry`."""
+class Algebra(ABC, Generic[V]):
+    """What the operations of a formula mean for one kind of values. A missing value reaches only `carry`.
 
+    What is not said otherwise is the linear reading: activations, norms and projections are identities, learned
+    coefficients have their start values, random ones and stochastic depth their means. It has no products of states,
+    and no joined or split channels.
+    """
+
+    @abstractmethod
     def combine(self, terms: list[tuple[Scalar, V]], constant: Scalar) -> V:
         """The sum of `coefficient * value` over `terms`, plus `constant`."""
 
-    def product(self, factors: list[V]) -> V:
-        """The elementwise product of two factors or more."""
-
-    def operation(self, name: str, value: V, block: int) -> V:
-        """The operation `name`, such as relu, applied to `value` in block `block`."""
-
+    @abstractmethod
     def transform(self, name: str, branch: int, block: int, value: V) -> V:
         """Residual function `branch` of block `block`, applied to `value`: it brings it to the block's stage."""
 
+    def operation(self, name: str, value: V, block: int) -> V:
+        """The operation `name`, such as relu, applied to `value` in block `block`."""
+        return value
+
+    def product(self, factors: list[V]) -> V:
+        """The elementwise product of two factors or more."""
+        raise InputError("the formula multiplies two states (a gate), which has no linear reading")
+
     def carry(self, value: V | None, sequence: str, policy: str, place: int, distance: int) -> V | None:
         """`value`, of `distance` blocks before the first of stage `place`, brought to the shape of that stage."""
+        return value
 
-    def learned(self, coefficient: ex.Learn, block: int) -> V:
-        """A learned coefficient of block `block`."""
+    def learned(self, group: list[ex.Learn], block: int) -> list[V] | list[Scalar]:
+        """Learned coefficients of block `block`; one, or those over which a softmax or a sum to one holds."""
+        return start_values(group)
+
+    def random(self, coefficient: ex.Random, block: int) -> V | Scalar:
+        """A random coefficient of block `block`."""
+        return random_mean(coefficient)
+
+    def drop(self, value: V, rate: Scalar, block: int) -> V:
+        """`value`, kept with probability `1 - rate` while training."""
+        return self.combine([(1 - rate, value)], Fraction(0))
 
     def concat(self, parts: list[V]) -> V:
         """The channels of `parts`, joined."""
+        raise InputError("the formula joins channels, which has no linear reading")
 
-    def slice(self, value: V, start: int | None, stop: int | None) -> V:
-        """Channels `start` to `stop` of `value`."""
-
-    def drop(self, value: V, rate: Scalar) -> V:
-        """`value`, kept with probability `1 - rate` while training."""
+    def slice(self, value: V, start: Bound, stop: Bound, block: int) -> V:
+        """Channels `start` to `stop` of `value`, in block `block`."""
+        raise InputError("the formula splits channels, which has no linear reading")
 
 
 def unroll(program: Program, stages: Sequence[int], algebra: Algebra[V], stem: V) -> V:
@@ -132,11 +154,13 @@ class _Run(Generic[V]):
 
     def evaluate(self, expression: Expression, place: int) -> V | Scalar | None:
         """The value of `expression` in the shape of stage `place`, or a number; None where it is missing."""
-        if not isinstance(expression, ex.Transform | ex.Operation):
+        named = isinstance(expression, ex.Learn | ex.Random) and expression.name is not None
+        if not named and not isinstance(expression, ex.Transform | ex.Operation):
             return self.value(expression, place)
-        if (expression, place) not in self.memo:  # a call that is written twice is computed once
-            self.memo[expression, place] = self.value(expression, place)
-        return self.memo[expression, place]
+        at = (expression, 0 if named else place)
+        if at not in self.memo:  # a call that is written twice is computed once
+            self.memo[at] = self.value(expression, place)
+        return self.memo[at]
 
     def value(self, expression: Expression, place: int) -> V | Scalar | None:
         match expression:
@@ -158,28 +182,62 @@ class _Run(Generic[V]):
                 if value is not None:
                     return self.algebra.operation(name, value, self.block)
                 return Fraction(1, 2) if name == "sigmoid" else None
-            case ex.Sum(body, variable, low, high):
-                terms = [
-                    ex.substitute(body, variable, ex.number(i)) for i in range(self.whole(low), self.whole(high) + 1)
-                ]
-                return self.combine([self.scaled(term, place) for term in terms])
+            case ex.Sum(body, variable, low, high, kind):
+                steps = range(self.whole(low), self.whole(high) + 1)
+                terms = [ex.substitute(body, variable, ex.number(step)) for step in steps]
+                return self.concat(terms, place) if kind == "concat" else self.total(terms, place)
             case ex.Add(terms):
-                return self.combine([self.scaled(term, place) for term in terms])
+                return self.total(terms, place)
             case ex.Concat(parts):
-                values = [value for value in (self.state(part, place) for part in parts) if value is not None]
-                return self.algebra.concat(values) if len(values) > 1 else values[0] if values else None
+                return self.concat(parts, place)
             case ex.Slice(argument, start, stop):
                 value = self.state(argument, place)
-                bounds = [None if part is None else self.whole(part) for part in (start, stop)]
-                return None if value is None else self.algebra.slice(value, *bounds)
+                if value is None:
+                    return None
+                return self.algebra.slice(value, self.bound(start), self.bound(stop), self.block)
             case ex.Drop(argument, rate):
                 value = self.state(argument, place)
-                return None if value is None else self.algebra.drop(value, self.scalar(rate))
+                return None if value is None else self.algebra.drop(value, self.scalar(rate), self.block)
             case ex.Learn():
-                return self.algebra.learned(expression, self.block)
-            case _ if not any(isinstance(part, ex.Learn) for part in ex.walk(expression)) and ex.is_scalar(expression):
+                return self.algebra.learned([expression], self.block)[0]
+            case ex.Random():
+                return self.algebra.random(expression, self.block)
+            case ex.Number() | ex.Index() | ex.Power() | ex.Floor():
                 return self.scalar(expression)
         return self.combine([self.scaled(expression, place)])
+
+    def concat(self, parts: Sequence[Expression], place: int) -> V | None:
+        """The channels of the parts that exist, joined."""
+        values = [value for value in (self.state(part, place) for part in parts) if value is not None]
+        return self.algebra.concat(values) if len(values) > 1 else values[0] if values else None
+
+    def total(self, terms: Sequence[Expression], place: int) -> V | Scalar | None:
+        """The sum of the terms that exist; a constraint on learned coefficients holds over those."""
+        split = [_constrained(term) for term in terms]
+        scaled = [self.scaled(rest, place) for _, rest in split]
+        for constraint in ("softmax", "sum"):
+            members = [
+                (at, learn)
+                for at, (learn, _) in enumerate(split)
+                if learn is not None and learn.constraint == constraint and scaled[at][1] is not None
+            ]
+            if not members:
+                continue
+            weights = self.algebra.learned([learn for _, learn in members], self.block)
+            for (at, _), weight in zip(members, weights, strict=True):
+                coefficient, value = scaled[at]
+                if isinstance(weight, Fraction | float):
+                    scaled[at] = coefficient * weight, value
+                elif isinstance(value, Fraction | float):
+                    scaled[at] = coefficient * value, weight
+                else:
+                    scaled[at] = coefficient, self.algebra.product([weight, cast(V, value)])
+        return self.combine(scaled)
+
+    def bound(self, expression: Expression | None) -> Bound:
+        if expression is None:
+            return None
+        return "width" if expression == ex.WIDTH else self.whole(expression)
 
     def state(self, expression: Expression, place: int) -> V | None:
         value = self.evaluate(expression, place)
@@ -238,6 +296,8 @@ class _Run(Generic[V]):
                 if number == 0 or (number < 0 and power != int(power)):
                     raise InputError(f"{render_expression(expression)} has no value at block {self.block}")
                 return number ** (int(power) if power == int(power) else float(power))
+            case ex.Floor(argument):
+                return Fraction(math.floor(self.scalar(argument)))
         raise InputError(f"{render_expression(expression)} is not a number at block {self.block}")
 
     def whole(self, expression: Expression) -> int:
@@ -249,3 +309,12 @@ class _Run(Generic[V]):
                 f"{render_expression(expression)} = {value} at block {self.block}; it must be a whole number"
             )
         return int(value)
+
+
+def _constrained(term: Expression) -> tuple[ex.Learn | None, Expression]:
+    """A term of a sum as its learned coefficient, if a constraint over the sum holds for it, and the rest."""
+    factors = term.factors if isinstance(term, ex.Multiply) else (term,)
+    for at, factor in enumerate(factors):
+        if isinstance(factor, ex.Learn) and factor.constraint in ("softmax", "sum"):
+            return factor, multiply((*factors[:at], *factors[at + 1 :]))
+    return None, term

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from formulanas.architecture import layers as spec
 from formulanas.errors import InputError, unknown_name
+from formulanas.network.coefficients import Coefficients, RandomCoefficient, StochasticDepth
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": functional.relu,
@@ -62,8 +63,16 @@ def build_layer(layer: spec.Layer) -> nn.Module:
             return nn.Linear(inputs, outputs)
         case spec.BatchNorm(channels):
             return nn.BatchNorm2d(channels)
+        case spec.LayerNorm(channels):
+            return nn.GroupNorm(1, channels)
         case spec.Activation(name):
             return Activation(name)
+        case spec.Coefficients(starts, channels, constraint):
+            return Coefficients(starts, channels, constraint)
+        case spec.RandomCoefficient(distribution, parameters):
+            return RandomCoefficient(distribution, parameters)
+        case spec.StochasticDepth(rate):
+            return StochasticDepth(rate)
         case spec.MaxPool(kernel, stride):
             return nn.MaxPool2d(kernel, stride, kernel // 2)
         case spec.GlobalAveragePool():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from formulanas.architecture.architecture import Architecture
+from formulanas.network.coefficients import CHANCE
 from formulanas.network.layers import ACTIVATIONS, build_layers
 
 
@@ -21,6 +22,7 @@ class Network(nn.Module):
             self.add_module(name, build_layers(layers))
         self.source = architecture.plan.source()
         self._run = compile_forward(self.source, architecture.digest, ACTIVATIONS)
+        self.has_chance = any(isinstance(module, CHANCE) for module in self.modules())
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self._run(self, images)
@@ -31,7 +33,7 @@ def compile_forward(source: str, name: str, functions: Mapping[str, Callable[...
     """The function that `source`, the code of a plan, defines; its lines show in tracebacks."""
     filename = f"<network {name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = dict(functions)
+    namespace: dict[str, Any] = {"cat": torch.cat, **functions}
     exec(compile(source, filename, "exec"), namespace)
     return cast(Callable[..., Any], namespace["forward"])
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +106,7 @@ class Training:
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.step, self.num_steps)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with self.chance(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.network(images)
         loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
@@ -115,6 +116,16 @@ class Training:
             hits = (logits.argmax(1) == labels).sum()
             self.totals += torch.stack((loss.double() * len(labels), hits.double()))
         self.step += 1
+
+    @contextmanager
+    def chance(self) -> Iterator[None]:
+        """What a network draws in this step is a function of (seed, step); global generators stay as they were."""
+        if not self.network.has_chance:
+            yield
+            return
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(derive_seed(self.seed, "step", self.step))
+            yield
 
     def state(self) -> dict[str, Any]:
         """Everything that a later `restore` needs, as tensors and plain values."""
