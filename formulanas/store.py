@@ -12,7 +12,7 @@ from formulanas.architecture.backbone import Backbone
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula.bind import Value, bind
 from formulanas.formula.bound import BoundRecursion
-from formulanas.formula.published import PUBLISHED, bind_formula
+from formulanas.formula.published import atlas, bind_formula
 from formulanas.records import from_mapping, read_json, read_yaml
 
 RUNS_DIR = Path("runs")
@@ -116,8 +116,8 @@ def resolve(target: str, values: Mapping[str, Value] | None = None) -> Target:
 
     A folder is that of a retrained model. `values` binds the free symbols of a formula.
     """
-    if "=" in target or target in PUBLISHED:
-        return Target(bind_formula(target, values), target if target in PUBLISHED else "")
+    if "=" in target or target in atlas():
+        return Target(bind_formula(target, values), target if target in atlas() else "")
     if values:
         raise InputError(f"{target} has no free symbols to bind")
     if (Path(target) / RETRAIN_FILE).is_file():
@@ -126,7 +126,7 @@ def resolve(target: str, values: Mapping[str, Value] | None = None) -> Target:
         return _of_run(latest_finished(), "best")
     name, _, which = target.partition(":")
     if not (RUNS_DIR / name / STUDY_FILE).is_file():
-        known = [*PUBLISHED, "best", *(run.name for run in runs())]
+        known = [*atlas(), "best", *(run.name for run in runs())]
         raise InputError(f"{unknown_name('target', name, known)}; or write a formula, x[n] = ...")
     return _of_run(find_run(name), which or "best")
 

@@ -13,7 +13,7 @@ from conftest import TINY_SPACE, Command
 
 from formulanas.architecture.backbone import BACKBONES
 from formulanas.cli.main import main
-from formulanas.formula.published import PUBLISHED, published_names
+from formulanas.formula.published import atlas, published
 from formulanas.records import read_json
 
 POINTS = ["plain", "resnet", "resnet-s", "anchored", "accumulated", "multi-residual"]
@@ -22,11 +22,12 @@ OPTIONS = {  # the contract: an option that goes or changes its name breaks scri
     "search": "data-dir dataset json name resume seed set trials workers",
     "status": "json watch",
     "retrain": "backbone bind checkpoint-minutes data-dir dataset epochs json recipe resume seed",
-    "show": "backbone bind blocks dataset json source",
-    "paths": "bind blocks json",
+    "show": "backbone bind blocks dataset equals json source",
+    "paths": "bind blocks expand json measure plot",
     "space": "count json no-count samples set",
     "atlas": "json",
     "data": "data-dir json",
+    "design": "json max-depth paths",
 }
 
 
@@ -83,7 +84,7 @@ def test_paths_in_json() -> None:
     facts = shown("paths", "resnet", "--blocks", "1000")
     assert facts["lengths"] == [comb(1000, k) for k in range(1001)]
     assert facts["gross"] == facts["lengths"]
-    assert (facts["blocks"], facts["total"], facts["formula"]) == (1000, 2**1000, PUBLISHED["resnet"].text)
+    assert (facts["blocks"], facts["total"], facts["formula"]) == (1000, 2**1000, published("resnet").formula)
 
 
 def test_the_number_of_architectures_is_exact(tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_formula_in_quotes_with_free_symbols_takes_bindings() -> None:
 def test_atlas_and_data_list_what_there_is() -> None:
     """Every published formula with its source, every data set with its place."""
     formulas = shown("atlas")["formulas"]
-    assert {entry["name"] for entry in formulas} == set(PUBLISHED) == set(published_names().values())  # type: ignore[attr-defined]
+    assert {entry["name"] for entry in formulas} == set(atlas())  # type: ignore[attr-defined]
     listed = shown("data")["datasets"]
     assert [entry["name"] for entry in listed] == ["cifar10-mini", "cifar10", "cifar100"]  # type: ignore[attr-defined]
     assert invoke("data", "cifar10-mini").stdout.startswith(
@@ -122,7 +123,7 @@ def test_text_output_reads_well() -> None:
     assert "9 paths in all (net)" in invoke("paths", "resnet-s", "--blocks", "8").stdout
     assert "1000" in invoke("paths", "resnet", "--blocks", "1000").stdout
     for name in POINTS:
-        assert PUBLISHED[name].text in invoke("atlas", name).stdout
+        assert published(name).formula in invoke("atlas", name).stdout
 
 
 MISTAKES = [

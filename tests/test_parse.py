@@ -9,12 +9,12 @@ from strategies import states
 from formulanas.errors import FormulaError
 from formulanas.formula import expressions as ex
 from formulanas.formula.parse import parse, parse_expression
-from formulanas.formula.published import PUBLISHED
+from formulanas.formula.published import atlas, published
 from formulanas.formula.recursion import Recursion
 from formulanas.formula.render import render, render_latex
 
 LITERAL_FORMS = [  # the table of the language: architectures as their papers print them
-    *(entry.text for entry in PUBLISHED.values()),
+    *(entry.formula for entry in atlas().values() if entry.formula),
     "r[n] = r[n-1] + F[n](concat(r[n-1], d[n-1]))[:c]; d[n] = concat(d[n-1], F[n](concat(r[n-1], d[n-1]))[c:]); x[n] = concat(r[n], d[n])",
     "x[n] = concat(x[n-1], F[n](x[n-1]))",
     "x[n] = (1 - c) * x[n-1] + c * x[n-2] + F[n](x[n-1])",
@@ -52,7 +52,7 @@ def test_latex_has_balanced_braces(expression: ex.Expression) -> None:
 
 def test_latex_of_resnet_s_is_as_its_paper_prints_it() -> None:
     r"""Eq. (20): x_n = ReLU(x_{n-1} + F_n(x_{n-1})) - F_{n-1}(x_{n-2})."""
-    latex = render_latex(parse(PUBLISHED["resnet-s"].text)).replace(r"\left", "").replace(r"\right", "")
+    latex = render_latex(parse(published("resnet-s").formula)).replace(r"\left", "").replace(r"\right", "")
     assert latex == r"x_{n} = \mathrm{ReLU}(x_{n-1} + F_{n}(x_{n-1})) - F_{n-1}(x_{n-2})"
 
 

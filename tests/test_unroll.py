@@ -14,7 +14,7 @@ from formulanas.architecture.plan import plan
 from formulanas.errors import InputError
 from formulanas.formula.bind import bind
 from formulanas.formula.program import lower
-from formulanas.formula.published import PUBLISHED, bind_formula
+from formulanas.formula.published import published
 from formulanas.formula.unroll import unroll
 from formulanas.network.network import compile_forward
 
@@ -51,14 +51,6 @@ def test_the_path_polynomial_is_the_derivative_of_the_network(text: str, depths:
     assert derivative(text, depths, slope) == pytest.approx(value, rel=1e-9, abs=1e-9 * max(scale, 1))
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "highway"])
-def test_the_law_holds_for_every_published_formula(name: str) -> None:
-    """The same law for the formulas of the table, over three stages."""
-    text = bind_formula(name).text
-    value = sum(weight * 0.7**length for length, weight in enumerate(polynomial(text, (2, 3, 2))))
-    assert derivative(text, (2, 3, 2), 0.7) == pytest.approx(value)
-
-
 def test_a_term_before_the_first_block_is_missing_or_the_stem() -> None:
     """With x[n] = x[n-2] alone nothing reaches block 1; with start = copy the stem does."""
     text = "x[n] = x[n-2] + F[n](x[n-1])"
@@ -68,7 +60,7 @@ def test_a_term_before_the_first_block_is_missing_or_the_stem() -> None:
 
 def test_copy_start_of_eq_20_collapses_to_the_plain_network() -> None:
     """Facts: where the stem fills the slot of F[0], x1 = x0 + F(x0) - x0, and so on: x[n] = F[n](x[n-1])."""
-    assert polynomial(PUBLISHED["resnet-s"].text + "; start = copy", (4,)) == [0, 0, 0, 0, 1]
+    assert polynomial(published("resnet-s").formula + "; start = copy", (4,)) == [0, 0, 0, 0, 1]
 
 
 def test_reset_starts_the_history_anew_at_each_stage() -> None:
@@ -87,7 +79,7 @@ def test_anchor_under_reset_is_what_enters_the_stage() -> None:
 
 def test_the_printed_listing_without_residual_functions_has_period_six() -> None:
     """Facts: the homogeneous recurrence of the listing is x[n+1] = x[n] - x[n-1], that is 1, 1, 0, -1, -1, 0."""
-    text = PUBLISHED["resnet-s-listing"].text
+    text = published("resnet-s-listing").formula
     constants = [polynomial(text, (blocks,))[0] for blocks in range(1, 13)]
     assert constants == [1, 0, -1, -1, 0, 1, 1, 0, -1, -1, 0, 1]
 

@@ -119,9 +119,13 @@ class RandomCoefficient(_Free):
 
 @dataclass(frozen=True)
 class StochasticDepth(_Free):
-    """Its input kept with probability `1 - rate` while training, and times `1 - rate` afterwards (1603.09382)."""
+    """Its input kept with probability `1 - rate` while training, and times `1 - rate` afterwards (1603.09382).
+
+    Chance decides for each image (`per` "image") or for each unit (Swapout, 1605.06465).
+    """
 
     rate: float
+    per: str
 
 
 @dataclass(frozen=True)

@@ -52,4 +52,18 @@ def plan(bound: BoundRecursion, backbone: Backbone, image: Shape, num_classes: i
     stem = planner.module("stem", backbone.stem(image), images)
     state = unroll(program, backbone.stages, planner, stem)
     planner.module("head", backbone.head(state.shape[0], num_classes), state)
-    return Plan(planner.modules, tuple(planner.lines), planner.macs)
+    return _without_dead_lines(planner)
+
+
+def _without_dead_lines(planner: Planner) -> Plan:
+    """The plan of what the logits need: a state that no later block reads is not computed, and has no weights."""
+    needed = {planner.lines[-1].target}
+    lines: list[Line] = []
+    for line in reversed(planner.lines):
+        if line.target in needed:
+            needed.update(line.inputs)
+            lines.insert(0, line)
+    called = {line.module for line in lines} | set(planner.zero)
+    modules = {name: layers for name, layers in planner.modules.items() if name in called}
+    zero = sum(cost for name, cost in planner.zero.items() if name not in {line.module for line in lines})
+    return Plan(modules, tuple(lines), sum(line.macs for line in lines) + zero)

@@ -35,6 +35,8 @@ class Line:
     target: str
     code: str
     inputs: tuple[str, ...]
+    module: str | None = None  # the module that it calls
+    macs: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Value:
 
 @dataclass
 class Planner(Algebra[Value]):
-    """Collects modules by name, lines of code, and the multiply-accumulates of one image."""
+    """Collects modules by name and lines of code; `zero` are the modules of histories that are still zero."""
 
     bound: BoundRecursion
     backbone: Backbone
@@ -56,20 +58,21 @@ class Planner(Algebra[Value]):
     growing: frozenset[str]
     modules: dict[str, Layers] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
-    macs: int = 0
+    zero: dict[str, int] = field(default_factory=dict)  # the module's name, and its multiply-accumulates
 
-    def emit(self, target: str, code: str, inputs: list[Value], shape: Shape) -> Value:
+    def emit(self, target: str, code: str, inputs: list[Value], shape: Shape, module: str = "", cost: int = 0) -> Value:
         """Adds a line; `target` is a name, or empty for the next free variable."""
         value = Value(target or f"v{len(self.lines)}", shape)
-        self.lines.append(Line(value.name, code, tuple(each.name.partition("[")[0] for each in inputs)))
+        names = tuple(each.name.partition("[")[0] for each in inputs)
+        self.lines.append(Line(value.name, code, names, module or None, cost))
         return value
 
     def module(self, name: str, layers: Layers, value: Value) -> Value:
         """Calls the module `name`, which is added on its first call."""
         if self.modules.setdefault(name, layers) != layers:
             raise InputError(f"{name} is applied to states of two shapes, so that it has no one set of weights")
-        self.macs += macs(layers, value.shape)
-        return self.emit("", f"self.{name}({value.name})", [value], out_shape(layers, value.shape))
+        shape, cost = out_shape(layers, value.shape), macs(layers, value.shape)
+        return self.emit("", f"self.{name}({value.name})", [value], shape, name, cost)
 
     def place(self, block: int) -> str:
         """The name of a block: stage2_block1."""
@@ -138,6 +141,8 @@ class Planner(Algebra[Value]):
         after = (width, height, breadth)
         if before == after:
             return value
+        if policy == "cut":
+            return None
         stride = -(-before[1] // height)
         name = f"stage{place}_carry_{sequence}" + (f"_{distance}" if distance > 1 else "")
         layers: Layers
@@ -148,21 +153,20 @@ class Planner(Algebra[Value]):
         else:
             layers = (Conv(before[0], width, 1, stride), BatchNorm(width))
         if value is None:  # a history that is zero is not computed, but its weights belong to the published counts
-            if name not in self.modules:
-                self.modules[name] = layers
-                self.macs += macs(layers, before)
+            self.modules.setdefault(name, layers)
+            self.zero[name] = macs(layers, before)
             return None
         return self.module(name, layers, value)
 
-    def learned(self, group: list[ex.Learn], block: int) -> list[Value] | list[Scalar]:
+    def learned(self, group: list[ex.Learn], block: int, place: int) -> list[Value] | list[Scalar]:
         start_values(group)  # raises where they cannot start
         starts = tuple(float(each.start.value) for each in group if isinstance(each.start, ex.Number))
-        channels = self.shapes[self.backbone.stages[block - 1]][0] if group[0].per == "channel" else 1
+        channels = self.shapes[place][0] if group[0].per == "channel" else 1
         if any(each.per != group[0].per for each in group):
             raise InputError("learned coefficients under one constraint are all per block or all per channel")
         name = self.numbered(block, "learned")
         self.modules[name] = (Coefficients(starts, channels, group[0].constraint),)
-        value = self.emit("", f"self.{name}()", [], NUMBER)
+        value = self.emit("", f"self.{name}()", [], NUMBER, name)
         return [Value(f"{value.name}[{at}]", (channels, 1, 1)) for at in range(len(group))]
 
     def random(self, coefficient: ex.Random, block: int) -> Value:
@@ -170,12 +174,12 @@ class Planner(Algebra[Value]):
         parameters = tuple(float(each.value) for each in coefficient.parameters if isinstance(each, ex.Number))
         name = self.numbered(block, "random")
         self.modules[name] = (RandomCoefficient(coefficient.distribution, parameters),)
-        return self.emit("", f"self.{name}(batch)", [Value("batch", NUMBER)], NUMBER)
+        return self.emit("", f"self.{name}(batch)", [Value("batch", NUMBER)], NUMBER, name)
 
-    def drop(self, value: Value, rate: Scalar, block: int) -> Value:
+    def drop(self, value: Value, rate: Scalar, per: str, block: int) -> Value:
         if not 0 <= rate <= 1:
             raise InputError(f"0 <= rate <= 1 must hold for drop, but got {float(rate)} in block {block}")
-        return self.module(self.numbered(block, "drop"), (StochasticDepth(float(rate)),), value)
+        return self.module(self.numbered(block, "drop"), (StochasticDepth(float(rate), per),), value)
 
     def concat(self, parts: list[Value]) -> Value:
         sizes = {part.shape[1:] for part in parts}

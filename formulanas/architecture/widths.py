@@ -50,10 +50,11 @@ def transform_widths(equations: Mapping[str, Expression]) -> dict[tuple[str, int
 def growing(equations: Mapping[str, Expression]) -> frozenset[str]:
     """The sequences whose channels grow from block to block, since each joins channels to its own last value."""
 
-    def joins_itself(name: str, part: Expression) -> bool:
+    def joins(part: Expression, name: str) -> bool:
+        if isinstance(part, ex.Transform):
+            return False  # what it reads joined, it brings back to one width
         parts = part.parts if isinstance(part, ex.Concat) else ()
-        return any(isinstance(each, ex.State) and each.sequence == name for each in parts)
+        itself = any(isinstance(each, ex.State) and each.sequence == name for each in parts)
+        return itself or any(joins(child, name) for child in ex.children(part))
 
-    return frozenset(
-        name for name, equation in equations.items() if any(joins_itself(name, part) for part in ex.walk(equation))
-    )
+    return frozenset(name for name, equation in equations.items() if joins(equation, name))

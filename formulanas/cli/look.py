@@ -1,11 +1,14 @@
 """The commands that answer at once: show, paths, space, atlas and data."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from formulanas.cli.options import as_json, bindings, console, pairs, print_json
+from formulanas.errors import InputError
 
 
 @click.command()
@@ -16,6 +19,7 @@ from formulanas.cli.options import as_json, bindings, console, pairs, print_json
 )
 @click.option("--blocks", type=click.IntRange(1), help="The number of blocks for the paths.  [default: the backbone's]")
 @click.option("--source", is_flag=True, help="Print the code of the forward pass.")
+@click.option("--equals", metavar="TARGET", help="Another target: the same architecture, or an equal linear system?")
 @bindings
 @as_json
 def show(
@@ -24,48 +28,106 @@ def show(
     dataset: str | None,
     blocks: int | None,
     source: bool,
+    equals: str | None,
     bindings: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Show TARGET: canonical formula, key, parameters, multiply-accumulates, history depth, paths and growth."""
+    from formulanas.analysis.equivalence import equivalence
     from formulanas.report.show import describe, print_description
+    from formulanas.store import resolve
 
     facts = describe(target, pairs(bindings, "--bind"), backbone, dataset, blocks)
+    compared = None
+    if equals is not None:
+        other = resolve(equals).recursion
+        compared = equivalence(resolve(target, pairs(bindings, "--bind")).recursion, other)
+        facts["equals"] = {"formula": other.text, **asdict(compared)}
     if as_json:
         print_json({name: value for name, value in facts.items() if name != "source"})
     elif source:
         click.echo(facts["source"])
     else:
         print_description(console(False, err=False), facts)
+        if compared is not None:
+            click.echo(f"equals     {compared.statement} (A is {facts['formula']}, B is {facts['equals']['formula']})")
 
 
 @click.command()
 @click.argument("target")
-@click.option("--blocks", type=click.IntRange(1), required=True, help="The number of blocks L.")
+@click.option("--blocks", type=click.IntRange(1), help="The number of blocks L.  [default: that of a run or a model]")
+@click.option("--expand", is_flag=True, help="List each path by the residual functions it passes, over a few blocks.")
+@click.option("--measure", is_flag=True, help="Measure lesions and gradients of TARGET, a retrained model's folder.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the measurement: .png or .svg.")
 @bindings
 @as_json
-def paths(target: str, blocks: int, bindings: tuple[str, ...], as_json: bool) -> None:
+def paths(
+    target: str,
+    blocks: int | None,
+    expand: bool,
+    measure: bool,
+    plot: Path | None,
+    bindings: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Count the propagation paths of TARGET by length, the number of residual functions that they pass."""
     from formulanas.analysis.paths import paths as count_paths
+    from formulanas.analysis.words import expansion, in_order, plain_number, render_words
     from formulanas.store import resolve
 
-    recursion = resolve(target, pairs(bindings, "--bind")).recursion
+    if plot and not measure:
+        raise InputError("--plot draws what --measure finds; add --measure")
+    found = resolve(target, pairs(bindings, "--bind"))
+    if blocks is None and found.backbone is None:
+        raise InputError("a formula has no number of blocks of its own; give it by --blocks")
+    recursion, blocks = found.recursion, blocks or sum(found.backbone.depths if found.backbone else ())
     counted = count_paths(recursion, blocks)
+    words = expansion(recursion, blocks) if expand else {}
+    measured = _measured(target, recursion.text, plot) if measure else None
     if as_json:
         sys.set_int_max_str_digits(0)
-        print_json(
-            {
-                "formula": recursion.text,
-                "blocks": blocks,
-                "lengths": counted.lengths,
-                "gross": counted.gross,
-                "total": counted.total,
-            }
-        )
+        document = {
+            "formula": recursion.text,
+            "blocks": blocks,
+            "lengths": counted.lengths,
+            "gross": counted.gross,
+            "total": counted.total,
+        }
+        if expand:
+            document["expansion"] = [
+                {"weight": plain_number(weight), "functions": [str(letter) for letter in word]}
+                for word, weight in in_order(words)
+            ]
+        if measured:
+            document["measured"] = measured
+        print_json(document)
     else:
         from formulanas.report.show import print_paths
 
         print_paths(console(False, err=False), recursion.text, counted)
+        if expand:
+            click.echo(render_words(words))
+        if measured:
+            from formulanas.report.measured import print_measured
+
+            print_measured(console(False, err=False), measured)
+
+
+def _measured(target: str, formula: str, plot: Path | None) -> dict[str, Any]:
+    """What is measured on a retrained model, drawn to `plot` where that is given."""
+    from formulanas.report.figures import check_figure_path, draw_measured
+    from formulanas.training.lesion import measure
+    from formulanas.training.load import load_retrained
+
+    if plot:
+        check_figure_path(plot)
+    model = load_retrained(target)
+    click.echo("measuring, which takes about a minute for 20 layers without a GPU", err=True)
+    measured = measure(model)
+    if plot:
+        draw_measured(plot, formula, measured)
+        click.echo(f"drawn in {plot}", err=True)
+    return measured
 
 
 @click.command()
@@ -122,3 +184,37 @@ def data(name: str | None, data_dir: Path | None, as_json: bool) -> None:
     for entry in listed:
         click.echo(f"{entry['name']:<13} {'here' if entry['present'] else 'missing':<8} {entry['description']}")
         click.echo(f"              {entry['folder']}" + (f", from {entry['url']}" if entry["url"] else ""))
+
+
+@click.command()
+@click.option("--paths", "wanted", required=True, metavar="EXPR", help="(1+z)^L, sum(z^i, i, 0, L), or 1; 1,1; 1,1,1.")
+@click.option("--max-depth", default=4, show_default=True, help="The greatest history depth to try, up to 6.")
+@as_json
+def design(wanted: str, max_depth: int, as_json: bool) -> None:
+    """Design backwards: find the recursion that has the wanted paths by length, for every number of blocks L.
+
+    EXPR is the path polynomial, in which z marks a residual function that is passed, or a table with a row of
+    coefficients for each L from 0. Exit code 1 says that there is none up to the history depth.
+    """
+    from formulanas.analysis.design import design as find
+
+    found = find(wanted, max_depth)
+    recursion = found.recursion
+    if as_json:
+        print_json(
+            {
+                "paths": wanted,
+                "formula": recursion.text if recursion else None,
+                "key": recursion.key if recursion else None,
+                "history_depth": recursion.history_depth if recursion else None,
+                "anchor": recursion.reads_anchor if recursion else None,
+                "exact": found.exact,
+                "determined_by": found.determined_by,
+                "blocks": found.num_blocks,
+                "reason": found.reason,
+            }
+        )
+    else:
+        click.echo(found.statement)
+    if recursion is None:
+        click.get_current_context().exit(1)

@@ -35,7 +35,17 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (work.search, work.status, work.retrain, look.show, look.paths, look.space, look.atlas, look.data):
+for command in (
+    work.search,
+    work.status,
+    work.retrain,
+    look.show,
+    look.paths,
+    look.space,
+    look.atlas,
+    look.data,
+    look.design,
+):
     main.add_command(command)
 
 

@@ -49,7 +49,7 @@ def canonical(expression: Expression) -> Expression:
             if value == 0:
                 return ex.ZERO  # a transform of nothing is not computed
             raise InputError(f"{render_expression(expression)} applies a transform to a number; it takes a state")
-        case ex.Drop(argument, rate) if ex.ZERO in (argument, rate):
+        case ex.Drop(argument, rate, _) if ex.ZERO in (argument, rate):
             return argument
         case ex.Concat(parts):
             return _concat(parts)

@@ -108,10 +108,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Stochastic depth: `argument` kept with probability `1 - rate` while training."""
+    """`argument` kept with probability `1 - rate` while training: each image whole (stochastic depth), or each unit."""
 
     argument: "Expression"
     rate: "Expression"
+    per: Literal["image", "unit"] = "image"
 
 
 @dataclass(frozen=True, slots=True)

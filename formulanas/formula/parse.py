@@ -191,7 +191,7 @@ class _Parser:
     def call(
         self, node: ast.expr, name: str, arguments: list[ast.expr], keywords: list[ast.keyword], scope: frozenset[str]
     ) -> Expression:
-        if keywords and name not in ("learn", "uniform", "bernoulli"):
+        if keywords and name not in ("learn", "uniform", "bernoulli", "drop"):
             self.fail(f"{name} takes no named arguments", node)
         match name, arguments:
             case (("sum" | "mean" | "concat"), [body, ast.Tuple([ast.Name(variable), low, high])]):
@@ -207,7 +207,11 @@ class _Parser:
             case "concat", [_, _, *_]:
                 return ex.Concat(tuple(self.expression(argument, scope) for argument in arguments))
             case "drop", [argument, rate]:
-                return ex.Drop(self.expression(argument, scope), self.scalar(rate, scope))
+                match keywords:
+                    case [] | [ast.keyword("per", ast.Constant("image" | "unit"))]:
+                        per: Literal["image", "unit"] = "unit" if "unit" in map(_constant, keywords) else "image"
+                        return ex.Drop(self.expression(argument, scope), self.scalar(rate, scope), per)
+                self.fail('drop(u, q) keeps whole images; drop(u, q, per="unit") each unit', node)
             case "learn", [start]:
                 return self.learn(node, start, keywords, scope)
             case ("uniform", [_, _]) | ("bernoulli", [_]):
@@ -245,3 +249,7 @@ class _Parser:
             case [ast.keyword("name", ast.Constant(str(name)))] if name.isidentifier() and name.islower():
                 return name
         self.fail('the only named argument is name="a", a lower-case word', node)
+
+
+def _constant(keyword: ast.keyword) -> object:
+    return keyword.value.value if isinstance(keyword.value, ast.Constant) else None

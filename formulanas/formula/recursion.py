@@ -8,7 +8,7 @@ from formulanas.formula.expressions import OPERATIONS, Expression, Operation, Sy
 
 # What a declaration may say where the value is not a free symbol.
 STARTS = ("zero", "copy")  # what a sequence is before its first value
-SHAPES = ("project", "pad", "reset")  # how history crosses a change of shape
+SHAPES = ("project", "pad", "reset", "cut")  # how history crosses a change of shape
 POLICIES = {"start": STARTS, "shape": SHAPES}
 
 

@@ -85,8 +85,9 @@ def _text(expression: Expression) -> tuple[str, int]:
         case ex.Slice(argument, start, stop):
             first, last = ("" if part is None else _index(part) for part in (start, stop))
             return f"{_wrap(argument, ATOM)}[{first}:{last}]", ATOM
-        case ex.Drop(argument, rate):
-            return f"drop({render_expression(argument)}, {render_expression(rate)})", ATOM
+        case ex.Drop(argument, rate, per):
+            option = "" if per == "image" else f', per="{per}"'
+            return f"drop({render_expression(argument)}, {render_expression(rate)}{option})", ATOM
         case ex.Learn(start, per, constraint, name):
             options = "" if per == "block" else f', per="{per}"'
             options += "" if constraint is None else f', constraint="{constraint}"'
@@ -249,7 +250,7 @@ def _latex(expression: Expression) -> tuple[str, int]:
         case ex.Slice(argument, start, stop):
             first, last = ("" if part is None else _latex(part)[0] for part in (start, stop))
             return rf"{_latex_wrap(argument, ATOM)}[{first}{{:}}{last}]", ATOM
-        case ex.Drop(argument, rate):
+        case ex.Drop(argument, rate, _):
             return _latex_call(rf"\mathrm{{drop}}_{{{_latex(rate)[0]}}}", argument)
         case ex.Learn(start, _, _, name):
             return _latex_coefficient(r"\lambda", name, f"^{{({_latex(start)[0]})}}"), POWER

@@ -52,16 +52,16 @@ class Algebra(ABC, Generic[V]):
         """`value`, of `distance` blocks before the first of stage `place`, brought to the shape of that stage."""
         return value
 
-    def learned(self, group: list[ex.Learn], block: int) -> list[V] | list[Scalar]:
-        """Learned coefficients of block `block`; one, or those over which a softmax or a sum to one holds."""
+    def learned(self, group: list[ex.Learn], block: int, place: int) -> list[V] | list[Scalar]:
+        """Learned coefficients of a block, for the shape of stage `place`; one, or those under one constraint."""
         return start_values(group)
 
     def random(self, coefficient: ex.Random, block: int) -> V | Scalar:
         """A random coefficient of block `block`."""
         return random_mean(coefficient)
 
-    def drop(self, value: V, rate: Scalar, block: int) -> V:
-        """`value`, kept with probability `1 - rate` while training."""
+    def drop(self, value: V, rate: Scalar, per: str, block: int) -> V:
+        """`value`, each image or each unit of it kept with probability `1 - rate` while training."""
         return self.combine([(1 - rate, value)], Fraction(0))
 
     def concat(self, parts: list[V]) -> V:
@@ -149,7 +149,9 @@ class _Run(Generic[V]):
         for stage in range(known + 1, place + 1):
             first = self.stages.index(stage) + 1
             carried = self.algebra.carry(versions[stage - 1], sequence, shape, stage, first - block)
-            versions[stage] = cast(V, carried)
+            if carried is None:
+                return None
+            versions[stage] = carried
         return versions[place]
 
     def evaluate(self, expression: Expression, place: int) -> V | Scalar | None:
@@ -195,11 +197,11 @@ class _Run(Generic[V]):
                 if value is None:
                     return None
                 return self.algebra.slice(value, self.bound(start), self.bound(stop), self.block)
-            case ex.Drop(argument, rate):
+            case ex.Drop(argument, rate, per):
                 value = self.state(argument, place)
-                return None if value is None else self.algebra.drop(value, self.scalar(rate), self.block)
+                return None if value is None else self.algebra.drop(value, self.scalar(rate), per, self.block)
             case ex.Learn():
-                return self.algebra.learned([expression], self.block)[0]
+                return self.algebra.learned([expression], self.block, place)[0]
             case ex.Random():
                 return self.algebra.random(expression, self.block)
             case ex.Number() | ex.Index() | ex.Power() | ex.Floor():
@@ -223,7 +225,7 @@ class _Run(Generic[V]):
             ]
             if not members:
                 continue
-            weights = self.algebra.learned([learn for _, learn in members], self.block)
+            weights = self.algebra.learned([learn for _, learn in members], self.block, place)
             for (at, _), weight in zip(members, weights, strict=True):
                 coefficient, value = scaled[at]
                 if isinstance(weight, Fraction | float):

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Coefficients(nn.Module):
-    """Learned coefficients, each of shape (1, channels, 1, 1), under one constraint.
+    """Learned coefficients under one constraint; its output (number, 1, channels, 1, 1) has one for each.
 
     `softmax` and `sum` normalise over the coefficients; `sigmoid` keeps each between 0 and 1.
     """
@@ -13,18 +13,19 @@ class Coefficients(nn.Module):
     def __init__(self, starts: tuple[float, ...], channels: int, constraint: str | None) -> None:
         super().__init__()
         self.constraint = constraint
-        values = torch.tensor(starts).view(-1, 1, 1, 1, 1).repeat(1, 1, channels, 1, 1)
+        values = torch.tensor(starts).view(-1, 1).repeat(1, channels)
         self.values = nn.Parameter(values.logit() if constraint == "sigmoid" else values)
 
     def forward(self) -> Tensor:
+        values: Tensor = self.values
         match self.constraint:
             case "softmax":
-                return self.values.softmax(0)
+                values = values.softmax(0)
             case "sum":
-                return self.values / self.values.sum(0, keepdim=True)
+                values = values / values.sum(0, keepdim=True)
             case "sigmoid":
-                return self.values.sigmoid()
-        return self.values
+                values = values.sigmoid()
+        return values[:, None, :, None, None]
 
 
 class RandomCoefficient(nn.Module):
@@ -47,17 +48,17 @@ class RandomCoefficient(nn.Module):
 
 
 class StochasticDepth(nn.Module):
-    """Its input (N, C, H, W) kept whole or dropped for each image while training; times `1 - rate` in evaluation."""
+    """Its input (N, C, H, W) kept or dropped for each image, or each unit, while training; its mean in evaluation."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, per: str) -> None:
         super().__init__()
-        self.rate = rate
+        self.rate, self.per = rate, per
 
     def forward(self, values: Tensor) -> Tensor:
         if not self.training:
             return (1 - self.rate) * values
-        kept = torch.rand(len(values), 1, 1, 1, device=values.device) >= self.rate
-        return kept * values
+        shape = values.shape if self.per == "unit" else (len(values), 1, 1, 1)
+        return (torch.rand(shape, device=values.device) >= self.rate) * values
 
 
 CHANCE = (RandomCoefficient, StochasticDepth)

@@ -71,8 +71,8 @@ def build_layer(layer: spec.Layer) -> nn.Module:
             return Coefficients(starts, channels, constraint)
         case spec.RandomCoefficient(distribution, parameters):
             return RandomCoefficient(distribution, parameters)
-        case spec.StochasticDepth(rate):
-            return StochasticDepth(rate)
+        case spec.StochasticDepth(rate, per):
+            return StochasticDepth(rate, per)
         case spec.MaxPool(kernel, stride):
             return nn.MaxPool2d(kernel, stride, kernel // 2)
         case spec.GlobalAveragePool():

@@ -9,13 +9,14 @@ from rich.markup import escape
 
 from formulanas.analysis.growth import growth
 from formulanas.analysis.paths import Paths, paths
+from formulanas.analysis.variance import variance
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import backbone
 from formulanas.data.catalogue import dataset as data_set
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
 from formulanas.formula.parse import parse
-from formulanas.formula.published import PUBLISHED, bind_formula, published, published_names
+from formulanas.formula.published import atlas, bind_formula, published, published_names
 from formulanas.formula.render import render_latex
 from formulanas.store import resolve
 
@@ -42,6 +43,10 @@ def describe(
         lengths: Sequence[int | float] | None = counted.lengths
     except InputError:
         lengths = None
+    try:
+        variances: Sequence[float] | None = variance(found.recursion, chosen, images.shape).blocks
+    except InputError:
+        variances = None
     recursion = found.recursion
     return {
         "target": target,
@@ -52,6 +57,7 @@ def describe(
         "history_depth": recursion.history_depth,
         "anchor": recursion.reads_anchor,
         "growth": growth(recursion),
+        "variance": variances,
         "backbone": backbone_name,
         "dataset": dataset,
         "params": architecture.plan.num_params,
@@ -73,6 +79,7 @@ def print_description(console: Console, facts: Mapping[str, Any]) -> None:
         "key": facts["key"],
         "history": f"{depth}{', and the anchor x[0]' if facts['anchor'] else ''}".replace("[", r"\["),
         "growth": growth_text,
+        "variance": _variance_text(facts["variance"]),
         "backbone": f"{facts['backbone']}, {facts['dataset']}",
         "params": f"{facts['params']:,}",
         "MACs": f"{facts['macs']:,}",
@@ -82,6 +89,15 @@ def print_description(console: Console, facts: Mapping[str, Any]) -> None:
     if facts["paths"] is not None:
         console.print(f"paths      by length, over {facts['blocks']} blocks", highlight=False)
         _print_lengths(console, facts["paths"])
+
+
+def _variance_text(variances: Sequence[float] | None) -> str:
+    """The predicted variance after each block, those in between left out where there are many."""
+    if variances is None:
+        return "not predicted for this formula"
+    texts = [f"{each:.3g}" for each in variances]
+    shown = texts if len(texts) <= 12 else [*texts[:6], "...", *texts[-5:]]
+    return f"{', '.join(shown)} after each block, at initialisation"
 
 
 def print_paths(console: Console, formula: str, counted: Paths) -> None:
@@ -115,34 +131,46 @@ def _number(count: int | float) -> str:
 
 
 def atlas_entries(name: str | None) -> list[dict[str, Any]]:
-    """All published formulas, or the one called `name`."""
-    chosen = [name] if name else sorted(PUBLISHED, key=lambda each: (PUBLISHED[each].year, each))
+    """All published architectures, or the one called `name`; without a formula, with the reason why."""
+    chosen = [name] if name else sorted(atlas(), key=lambda each: (atlas()[each].year, each))
     entries = []
     for each in chosen:
-        entry, recursion = published(each), bind_formula(each)
+        entry = published(each)
+        recursion = None if entry.reason else bind_formula(each)
         entries.append(
             {
                 "name": each,
                 "title": entry.title,
                 "year": entry.year,
                 "source": entry.source,
-                "text": entry.text,
+                "text": entry.formula or (published(entry.same_as).formula if entry.same_as else None),
+                "same_as": entry.same_as or None,
+                "reason": entry.reason or None,
                 "note": entry.note,
                 "values": dict(entry.values),
-                "formula": recursion.text,
-                "key": recursion.key,
-                "history_depth": recursion.history_depth,
+                "formula": recursion.text if recursion else None,
+                "key": recursion.key if recursion else None,
+                "history_depth": recursion.history_depth if recursion else None,
             }
         )
     return entries
 
 
 def print_atlas(console: Console, entries: Sequence[Mapping[str, Any]]) -> None:
-    """The published formulas for a terminal."""
-    for entry in entries:
-        bound = "".join(f", {symbol} = {value}" for symbol, value in entry["values"].items())
-        head = f"[bold green]{entry['name']}[/bold green]  {entry['title']}, {entry['year']}; {entry['source']}"
+    """The published architectures for a terminal, those without a formula last."""
+    for entry in sorted(entries, key=lambda each: each["reason"] is not None):
+        colour = "green" if entry["reason"] is None else "yellow"
+        head = f"[bold {colour}]{entry['name']}[/bold {colour}]  {entry['title']}, {entry['year']}; {entry['source']}"
         console.print(head, highlight=False, soft_wrap=True)
-        console.print(f"    {escape(entry['text'] + bound)}", highlight=False, soft_wrap=True)
-        if entry["note"]:
-            console.print(f"    [dim]{escape(entry['note'])}[/dim]", highlight=False, soft_wrap=True)
+        if entry["reason"]:
+            console.print(f"    no recursion formula: {escape(entry['reason'])}", highlight=False, soft_wrap=True)
+            continue
+        bound = "".join(f", {symbol} = {value}" for symbol, value in entry["values"].items())
+        for line in (entry["text"].strip() + bound).splitlines():
+            console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
+        shared = f"the formula of {entry['same_as']}" if entry["same_as"] else ""
+        if remark := "; ".join(filter(None, (shared, entry["note"]))):
+            console.print(f"    [dim]{escape(remark)}[/dim]", highlight=False, soft_wrap=True)
+    said = sum(entry["reason"] is None for entry in entries)
+    if len(entries) > 1:
+        console.print(f"{said} published architectures with formulas, {len(entries) - said} without", highlight=False)

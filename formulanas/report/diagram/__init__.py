@@ -1,0 +1,5 @@
+"""Pictures of bound recursions, drawn from the same equations that everything else follows from."""
+
+from formulanas.report.diagram.svg import diagram
+
+__all__ = ["diagram"]
