@@ -1,11 +1,11 @@
 """Paths and growth: counts from the papers, radii from the characteristic polynomials."""
 
-from math import comb, sqrt
+from math import comb, log2, sqrt
 
 import pytest
 
 from formulanas.analysis.growth import growth
-from formulanas.analysis.paths import paths
+from formulanas.analysis.paths import multiplicity, paths, paths_over
 from formulanas.errors import InputError
 from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
@@ -35,6 +35,38 @@ def test_gross_paths_of_resnet_s_for_two_blocks() -> None:
 def test_multi_residual_paths_by_blocks_passed() -> None:
     """Abdi and Nahavandi: (1 + k z)**L for k residual functions a block."""
     assert list(paths(bind_formula("multi-residual", {"k": 3}), 5).lengths) == [comb(5, i) * 3**i for i in range(6)]
+
+
+def test_multiplicity_of_residual_functions() -> None:
+    """Abdi and Nahavandi: 2**n for a ResNet of n blocks, 2**(k n) with k functions; shared weights count once."""
+    assert multiplicity(bind_formula("resnet"), 3) == 2**3
+    assert multiplicity(bind_formula("multi-residual", {"k": 4}), 3) == 2**12
+    assert multiplicity(bind_formula("resnet-s"), 3) == multiplicity(bind_formula("poly-2"), 3) == 2**3
+
+
+def test_paths_over_stages_follow_the_policy() -> None:
+    """The accumulated network begins anew in each stage: two stages of one block are (1 + z)**2, two blocks are not."""
+    assert paths_over(bind_formula("accumulated"), [1, 2]).lengths == (1, 2, 1)
+    assert paths_over(bind_formula("accumulated"), [1, 1]).lengths == (2, 2, 1)
+
+
+def test_weights_of_any_size_are_right_to_many_digits() -> None:
+    """Too much to add up exactly: the sum of the weights is still that of the recurrence at z = 1, and the last one is 2**L."""
+    counted = paths(bind("x[n] = x[n-1] + x[n-2] + x[n-3] + 2 * F[n](x[n-1]) + F[n-1](x[n-2]) + x[n-4]"), 2500)
+    assert not counted.net.exact
+    assert counted.lengths[-1] == 2**2500
+    values = [1, 0, 0, 0]  # x[n], x[n-1], ... at z = 1, exactly
+    for _ in range(2500):
+        values = [3 * values[0] + 2 * values[1] + values[2] + values[3], *values[:3]]
+    assert log2(counted.total) == pytest.approx(log2(values[0]), abs=1e-9)
+
+
+def test_small_weights_of_many_blocks_are_exact() -> None:
+    """One path a length over 3,000 blocks, however many cancel on the way."""
+    counted = paths(bind_formula("resnet-s"), 3000)
+    assert counted.net.exact
+    assert set(counted.lengths) == {1}
+    assert not counted.gross_weights.exact
 
 
 def test_plain_has_one_path_and_poly_2_has_quadratic_blocks() -> None:

@@ -83,6 +83,15 @@ def test_the_numbers_of_residual_functions_are_interchangeable() -> None:
     assert compare(a, b) == Equivalence(False, True, None, None)
 
 
+def test_formulas_of_many_residual_functions_are_compared_by_their_numbers() -> None:
+    """Six functions pair in 720 ways, which are not tried, so that unequal ones may be equal in another pairing."""
+    many = "sum(F[n, j](x[n-1]), (j, 1, 6))"
+    assert compare(f"x[n] = relu(x[n-1] + {many})", f"x[n] = x[n-1] + {many}").equal_linear is True
+    found = compare(f"x[n] = x[n-1] + {many}", f"x[n] = {many}")
+    assert found.equal_linear is False
+    assert "more than 120 ways" in (found.note or "")
+
+
 def test_gates_have_no_linear_reading() -> None:
     """A product of states is neither equal nor unequal as a linear system."""
     found = compare("highway", "resnet")

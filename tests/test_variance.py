@@ -37,7 +37,7 @@ def measured(formula: str, backbone: Backbone, seed: int) -> list[float]:
             module.register_forward_pre_hook(see)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network(torch.randn(64, *IMAGE))
+        network(torch.randn(32, *IMAGE))
     return found
 
 
@@ -59,7 +59,6 @@ def measured(formula: str, backbone: Backbone, seed: int) -> list[float]:
         "accumulated",
         "highway",
         "plain",
-        "x[n] = bernoulli(0.5) * x[n-1] + uniform(-1, 1) * F[n](x[n-1])",
         "x[n] = x[n-1] + drop(F[n](x[n-1]), n / N)",
     ],
 )
@@ -79,6 +78,15 @@ def test_a_residual_block_adds_one_and_eq_20_nothing() -> None:
     assert grown.ratios == pytest.approx([(RECTIFIED + n) / (RECTIFIED + n - 1) for n in range(1, 9)], rel=0.05)
     constant = variance(bind_formula("x[n] = x[n-1] + F[n](x[n-1]) - F[n-1](x[n-2])"), FLAT, IMAGE)
     assert constant.blocks == pytest.approx([RECTIFIED + 1] * 8, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("term", "added"), [("bernoulli(1/4) * F[n](x[n-1])", 1 / 4), ("uniform(-1, 1) * F[n](x[n-1])", 1 / 3)]
+)
+def test_chance_scales_what_a_block_adds(term: str, added: float) -> None:
+    """By the mean square of the coefficient, that of a training: p, and (b - a)**2 / 12 for an even spread about 0."""
+    found = variance(bind_formula(f"x[n] = x[n-1] + {term}"), FLAT, IMAGE)
+    assert found.blocks == pytest.approx([RECTIFIED + n * added for n in range(1, 9)], rel=0.03)
 
 
 def test_two_states_grow_by_fibonacci_numbers() -> None:

@@ -1,9 +1,9 @@
 """Propagation paths: how many ways lead through how many residual functions, from the stem to the last block."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +17,21 @@ from formulanas.formula.unroll import Algebra, unroll
 
 Coefficient = int | float
 Polynomial = list[Coefficient]
+LARGEST_FLOAT = 2**1000
 SAFE_BITS = 60  # weights below 2**60 are added up in machine integers
+NO_EXPONENT = -(2**30)  # of a weight that is zero
 MAX_EXACT_WORK = 8_000_000  # additions of large integers that a user waits for; above, weights are floats
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A weight for each path length, to be multiplied by 2**`exponent`; floats where they are not `exact`.
+    """A weight for each path length. Where it is not `exact`, it is right to about 1e-12.
 
-    Floats are right to about 1e-12 of the largest weight of a block; where signs cancel, that is all that is known.
+    That is of the largest weight that was added to it: where signs cancel, more is not known.
     """
 
     values: tuple[Coefficient, ...]
     exact: bool
-    exponent: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,24 @@ class Paths:
 
     @property
     def lengths(self) -> tuple[Coefficient, ...]:
-        """The signed weights; where they are too large for floats, the factor 2**exponent is left out."""
+        """The signed weights."""
         return self.net.values
 
     @property
     def gross(self) -> tuple[Coefficient, ...]:
-        """The weights with all signs positive, in the same way."""
+        """The weights with all signs positive."""
         return self.gross_weights.values
 
     @property
     def total(self) -> Coefficient:
         """The signed weight of all paths."""
-        return sum(self.net.values)
+        return add_up(self.net.values)
+
+
+def add_up(weights: Sequence[Coefficient]) -> Coefficient:
+    """The sum of weights, some of which may be integers that are too large for a float."""
+    large = any(isinstance(weight, int) and abs(weight) > LARGEST_FLOAT for weight in weights)
+    return sum(map(round, weights)) if large else sum(weights)
 
 
 def paths(bound: BoundRecursion, num_blocks: int) -> Paths:
@@ -77,22 +84,32 @@ def paths_over(bound: BoundRecursion, stages: Sequence[int]) -> Paths:
     return Paths(_weights(program, stages, signed=True), _weights(program, stages, signed=False))
 
 
+def functions_a_block(bound: BoundRecursion) -> int:
+    """How many residual functions a block has; calls of one with the same weights count once."""
+    parts = [part for equation in lower(bound).equations.values() for part in ex.walk(equation)]
+    return len({(part.name, part.branch) for part in parts if isinstance(part, ex.Transform)})
+
+
+def multiplicity(bound: BoundRecursion, num_blocks: int) -> int:
+    """The number of networks hidden in one: each residual function is on or off, 2**(k L) for k functions a block.
+
+    Abdi and Nahavandi 2016 (1609.05672); removing one function halves it.
+    """
+    return int(2 ** (functions_a_block(bound) * num_blocks))
+
+
 def _weights(program: Program, stages: Sequence[int], signed: bool) -> Weights:
-    rough = VectorPathAlgebra(signed, np.dtype(np.float64))
-    result = unroll(program, stages, rough, Vector(np.ones(1), 0))
-    if _is_whole(program):
-        if rough.bits < SAFE_BITS:
-            exactly = VectorPathAlgebra(signed, np.dtype(np.int64))
-            return Weights(
-                tuple(unroll(program, stages, exactly, Vector(np.ones(1, np.int64), 0)).weights.tolist()), True
-            )
-        if rough.work * (1 + rough.bits / 2000) < MAX_EXACT_WORK:
-            start: Polynomial = [1]
-            polynomial: Polynomial = unroll(program, stages, PathAlgebra(signed), start)
-            return Weights(tuple(polynomial), True)
-    if rough.bits < 1000:  # floats hold these weights themselves
-        return Weights(tuple(np.ldexp(result.weights, result.exponent).tolist()), False)
-    return Weights(tuple(result.weights.tolist()), False, result.exponent)
+    rough = ScaledPathAlgebra(signed)
+    result = unroll(program, stages, rough, Scaled(np.full(1, 0.5), np.ones(1, np.int32)))
+    if not _is_whole(program):
+        return Weights(tuple(result.values(whole=False)), False)
+    if rough.bits < SAFE_BITS:
+        return Weights(tuple(unroll(program, stages, IntegerPathAlgebra(signed), np.ones(1, np.int64)).tolist()), True)
+    if rough.work * (1 + rough.bits / 2000) < MAX_EXACT_WORK:
+        start: Polynomial = [1]
+        polynomial: Polynomial = unroll(program, stages, PathAlgebra(signed), start)
+        return Weights(tuple(polynomial), True)
+    return Weights(tuple(result.values(whole=True)), False)
 
 
 def _is_whole(program: Program) -> bool:
@@ -131,36 +148,68 @@ def _plain(coefficient: Scalar) -> Coefficient:
 
 
 @dataclass(frozen=True)
-class Vector:
-    """A polynomial as an array of weights, to be multiplied by 2**exponent."""
+class IntegerPathAlgebra(Algebra[NDArray[np.int64]]):
+    """The same polynomials in machine integers, for weights that are known to fit."""
 
-    weights: NDArray[Any]
-    exponent: int
+    signed: bool
+
+    def combine(self, terms: list[tuple[Scalar, NDArray[np.int64]]], constant: Scalar) -> NDArray[np.int64]:
+        total = np.zeros(max(len(weights) for _, weights in terms), np.int64)
+        for coefficient, weights in terms:
+            factor = int(coefficient)
+            total[: len(weights)] += (factor if self.signed else abs(factor)) * weights
+        return total
+
+    def transform(self, name: str, branch: int, block: int, value: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.concatenate([np.zeros(1, np.int64), value])
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A polynomial whose weights are mantissa * 2**exponent, so that none is too large or too small for a float."""
+
+    mantissas: NDArray[np.float64]
+    exponents: NDArray[np.int32]
+
+    def values(self, whole: bool) -> list[Coefficient]:
+        """The weights as floats, or as integers where they are whole or too large for a float."""
+        found: list[Coefficient] = []
+        for mantissa, exponent in zip(self.mantissas.tolist(), self.exponents.tolist(), strict=True):
+            if whole or exponent > 1000:
+                scaled = int(mantissa * 2**53)
+                found.append(scaled << (exponent - 53) if exponent >= 53 else round(math.ldexp(mantissa, exponent)))
+            else:
+                found.append(math.ldexp(mantissa, exponent))
+        return found
 
 
 @dataclass
-class VectorPathAlgebra(Algebra[Vector]):
-    """The same polynomials as arrays: of floats that never overflow, or of machine integers that are known to fit."""
+class ScaledPathAlgebra(Algebra[Scaled]):
+    """The same polynomials in scaled floats: fast for thousands of blocks, whatever the weights."""
 
     signed: bool
-    kind: np.dtype[Any]
     work: int = 0  # additions so far
-    bits: float = 0.0  # of the largest weight so far
+    bits: int = 0  # of the largest weight so far
 
-    def combine(self, terms: list[tuple[Scalar, Vector]], constant: Scalar) -> Vector:
-        exponent = max(each.exponent for _, each in terms)
-        total = np.zeros(max(len(each.weights) for _, each in terms), self.kind)
+    def combine(self, terms: list[tuple[Scalar, Scaled]], constant: Scalar) -> Scaled:
+        exponents = np.full(max(len(each.mantissas) for _, each in terms), NO_EXPONENT, np.int32)
+        for _, each in terms:
+            part = exponents[: len(each.exponents)]
+            np.maximum(part, each.exponents, out=part)
+        total = np.zeros(len(exponents))
         for coefficient, each in terms:
-            factor = self.kind.type(coefficient if self.signed else abs(coefficient))
-            weights = each.weights if each.exponent == exponent else np.ldexp(each.weights, each.exponent - exponent)
-            total[: len(weights)] += weights if factor == 1 else factor * weights
-            self.work += len(weights)
-        if self.kind == np.float64:
-            _, power = np.frexp(np.abs(total).max(initial=0.0))
-            self.bits = max(self.bits, float(power) + exponent)
-            if power > 256:
-                return Vector(np.ldexp(total, -int(power)), exponent + int(power))
-        return Vector(total, exponent)
+            size = len(each.mantissas)
+            aligned = np.ldexp(each.mantissas, np.maximum(each.exponents - exponents[:size], -1000))
+            factor = float(coefficient)
+            factor = factor if self.signed else abs(factor)
+            total[:size] += aligned if factor == 1 else factor * aligned
+            self.work += size
+        mantissas, powers = np.frexp(total)
+        exponents += powers
+        exponents[mantissas == 0] = NO_EXPONENT
+        self.bits = max(self.bits, int(exponents.max()))
+        return Scaled(mantissas, exponents)
 
-    def transform(self, name: str, branch: int, block: int, value: Vector) -> Vector:
-        return Vector(np.concatenate([np.zeros(1, self.kind), value.weights]), value.exponent)
+    def transform(self, name: str, branch: int, block: int, value: Scaled) -> Scaled:
+        exponents = np.concatenate([np.full(1, NO_EXPONENT, np.int32), value.exponents])
+        return Scaled(np.concatenate([np.zeros(1), value.mantissas]), exponents)

@@ -19,6 +19,7 @@ from formulanas.errors import InputError
 )
 @click.option("--blocks", type=click.IntRange(1), help="The number of blocks for the paths.  [default: the backbone's]")
 @click.option("--source", is_flag=True, help="Print the code of the forward pass.")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw the formula to an SVG file.")
 @click.option("--equals", metavar="TARGET", help="Another target: the same architecture, or an equal linear system?")
 @bindings
 @as_json
@@ -28,6 +29,7 @@ def show(
     dataset: str | None,
     blocks: int | None,
     source: bool,
+    svg: Path | None,
     equals: str | None,
     bindings: tuple[str, ...],
     as_json: bool,
@@ -38,6 +40,10 @@ def show(
     from formulanas.store import resolve
 
     facts = describe(target, pairs(bindings, "--bind"), backbone, dataset, blocks)
+    if svg is not None:
+        from formulanas.report.diagram import write_diagram
+
+        write_diagram(svg, resolve(target, pairs(bindings, "--bind")).recursion)
     compared = None
     if equals is not None:
         other = resolve(equals).recursion
@@ -55,7 +61,8 @@ def show(
 
 @click.command()
 @click.argument("target")
-@click.option("--blocks", type=click.IntRange(1), help="The number of blocks L.  [default: that of a run or a model]")
+@click.option("--blocks", type=click.IntRange(1), help="The number of blocks L, all of one stage.")
+@click.option("--backbone", help="Count over a backbone, and each of its stages.  [default: that of a run]")
 @click.option("--expand", is_flag=True, help="List each path by the residual functions it passes, over a few blocks.")
 @click.option("--measure", is_flag=True, help="Measure lesions and gradients of TARGET, a retrained model's folder.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the measurement: .png or .svg.")
@@ -64,34 +71,49 @@ def show(
 def paths(
     target: str,
     blocks: int | None,
+    backbone: str | None,
     expand: bool,
     measure: bool,
     plot: Path | None,
     bindings: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Count the propagation paths of TARGET by length, the number of residual functions that they pass."""
-    from formulanas.analysis.paths import paths as count_paths
+    """Count the propagation paths of TARGET by length, the number of residual functions that they pass.
+
+    Over a backbone, the whole network is counted and each of its stages alone. Whole weights are exact, unless there
+    is too much to add up.
+    """
+    from formulanas.analysis.paths import multiplicity, paths_over
     from formulanas.analysis.words import expansion, in_order, plain_number, render_words
+    from formulanas.architecture.backbone import backbone as backbone_of
     from formulanas.store import resolve
 
     if plot and not measure:
         raise InputError("--plot draws what --measure finds; add --measure")
+    if blocks and backbone:
+        raise InputError("--blocks are of one stage, a --backbone has its own; give one of them")
     found = resolve(target, pairs(bindings, "--bind"))
-    if blocks is None and found.backbone is None:
-        raise InputError("a formula has no number of blocks of its own; give it by --blocks")
-    recursion, blocks = found.recursion, blocks or sum(found.backbone.depths if found.backbone else ())
-    counted = count_paths(recursion, blocks)
-    words = expansion(recursion, blocks) if expand else {}
+    over = backbone_of(backbone) if backbone else found.backbone
+    if blocks is None and over is None:
+        raise InputError("a formula has no number of blocks of its own; give it by --blocks or --backbone")
+    depths = (blocks,) if blocks else over.depths if over else ()
+    stages = [stage for stage, depth in enumerate(depths, 1) for _ in range(depth)]
+    recursion = found.recursion
+    counted = paths_over(recursion, stages)
+    parts = [(depth, paths_over(recursion, [1] * depth)) for depth in depths] if len(depths) > 1 else []
+    words = expansion(recursion, len(stages)) if expand else {}
     measured = _measured(target, recursion.text, plot) if measure else None
     if as_json:
         sys.set_int_max_str_digits(0)
         document = {
             "formula": recursion.text,
-            "blocks": blocks,
+            "blocks": len(stages),
             "lengths": counted.lengths,
             "gross": counted.gross,
             "total": counted.total,
+            "exact": counted.net.exact,
+            "multiplicity": multiplicity(recursion, len(stages)),
+            "stages": [{"blocks": depth, "lengths": each.lengths, "gross": each.gross} for depth, each in parts],
         }
         if expand:
             document["expansion"] = [
@@ -104,7 +126,7 @@ def paths(
     else:
         from formulanas.report.show import print_paths
 
-        print_paths(console(False, err=False), recursion.text, counted)
+        print_paths(console(False, err=False), recursion.text, counted, parts)
         if expand:
             click.echo(render_words(words))
         if measured:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from formulanas.analysis.growth import growth
-from formulanas.analysis.paths import Paths, paths
+from formulanas.analysis.paths import Paths, add_up, paths
 from formulanas.analysis.variance import variance
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import backbone
@@ -100,11 +100,22 @@ def _variance_text(variances: Sequence[float] | None) -> str:
     return f"{', '.join(shown)} after each block, at initialisation"
 
 
-def print_paths(console: Console, formula: str, counted: Paths) -> None:
-    """Path lengths for a terminal."""
+def print_paths(console: Console, formula: str, counted: Paths, stages: Sequence[tuple[int, Paths]]) -> None:
+    """Path lengths for a terminal, of the whole and of each of the `stages` with its number of blocks."""
     console.print(f"[bold]{escape(formula)}[/bold]", highlight=False, soft_wrap=True)
-    console.print(f"{_number(counted.total)} paths in all (net), {_number(sum(counted.gross))} gross", highlight=False)
-    _print_lengths(console, counted.lengths)
+    _print_counts(console, counted)
+    for place, (depth, each) in enumerate(stages, 1):
+        console.print(f"stage {place} alone, {depth} blocks", highlight=False)
+        _print_counts(console, each)
+
+
+def _print_counts(console: Console, counted: Paths) -> None:
+    net, gross = counted.net, counted.gross_weights
+    totals = _number(counted.total), _number(add_up(gross.values))
+    console.print(f"{totals[0]} paths in all (net), {totals[1]} gross", highlight=False)
+    if not net.exact:
+        console.print("[dim]not exact: not all coefficients are whole, or there is too much to add up[/dim]")
+    _print_lengths(console, net.values)
 
 
 def _print_lengths(console: Console, lengths: Sequence[int | float], most: int = 24) -> None:
@@ -122,12 +133,14 @@ def _print_lengths(console: Console, lengths: Sequence[int | float], most: int =
 
 
 def _number(count: int | float) -> str:
-    if isinstance(count, int) and abs(count) < 10**10:
+    """`count` with three or four digits, however large."""
+    if isinstance(count, float):
+        return f"{count:.4g}"
+    if abs(count) < 10**10:
         return f"{count:,}"
-    if isinstance(count, int):
-        digits = len(str(abs(count))) if abs(count) < 10**4000 else int(math.log10(2) * abs(count).bit_length())
-        return f"{'-' if count < 0 else ''}{abs(count) // 10 ** (digits - 3) / 100:.2f}e{digits - 1}"
-    return f"{count:.4g}"
+    bits = max(abs(count).bit_length() - 64, 0)
+    power, rest = divmod(math.log10(abs(count) >> bits) + bits * math.log10(2), 1)
+    return f"{'-' if count < 0 else ''}{10**rest:.2f}e{power:.0f}"
 
 
 def atlas_entries(name: str | None) -> list[dict[str, Any]]:
