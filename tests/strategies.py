@@ -5,7 +5,7 @@ from fractions import Fraction
 from hypothesis import strategies as st
 
 from formulanas.formula import expressions as ex
-from formulanas.formula.algebra import add, multiply, power
+from formulanas.formula.arithmetic import add, multiply, power
 
 COEFFICIENTS = ["-2", "-1", "-0.5", "0.5", "1", "2", "1/3"]
 

@@ -54,7 +54,9 @@ def test_imagenet_resnets_have_the_large_stem(name: str, params: int, gmacs: flo
 
 
 @pytest.mark.parametrize("transform", ["basic", "bottleneck", "preactivation", "preactivation_bottleneck"])
-@pytest.mark.parametrize("name", ["resnet", "resnet-s", "accumulated", "highway", "poly-2", "momentum", "resnet-s-listing"])
+@pytest.mark.parametrize(
+    "name", ["resnet", "resnet-s", "accumulated", "highway", "poly-2", "momentum", "resnet-s-listing"]
+)
 def test_what_is_planned_is_what_is_built(name: str, transform: str) -> None:
     """Every published formula over every transform runs forward and backward, with the planned parameters."""
     chosen = Backbone(widths=(8, 16), depths=(2, 2), transform=transform)

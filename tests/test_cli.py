@@ -122,6 +122,8 @@ def test_text_output_reads_well() -> None:
     assert "def forward(self, x):" in invoke("show", "resnet-s", "--source").stdout
     assert "9 paths in all (net)" in invoke("paths", "resnet-s", "--blocks", "8").stdout
     assert "1000" in invoke("paths", "resnet", "--blocks", "1000").stdout
+    assert "3.30e694" in invoke("paths", "x[n] = x[n-1] + 0.5 * x[n-2] + F[n](x[n-1])", "--blocks", "2000").stdout
+    assert "stage 3 alone, 3 blocks" in invoke("paths", "resnet", "--backbone", "cifar-resnet-20").stdout
     for name in POINTS:
         assert published(name).formula in invoke("atlas", name).stdout
 

@@ -9,7 +9,7 @@ from formulanas.analysis.path_counts import Polynomial, read_path_counts
 from formulanas.analysis.words import path_polynomial
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
-from formulanas.formula.algebra import add, multiply
+from formulanas.formula.arithmetic import add, multiply
 from formulanas.formula.bind import bind
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.recursion import Recursion

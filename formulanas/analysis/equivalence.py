@@ -10,10 +10,10 @@ from random import Random
 from formulanas.analysis.words import EMPTY_SUM, STEM, Letter, Word, WordAlgebra, read, render_weight
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
+from formulanas.formula.algebra import Algebra
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.coefficients import Scalar
 from formulanas.formula.program import Program, lower
-from formulanas.formula.unroll import Algebra
 
 PRIME = 2**127 - 1
 MAX_BLOCKS, FEWEST_BLOCKS = 40, 16

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
+from formulanas.formula.algebra import Algebra
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.coefficients import Scalar
 from formulanas.formula.program import Program, lower
-from formulanas.formula.unroll import Algebra, step, unroll
+from formulanas.formula.unroll import step, unroll
 
 Vector = NDArray[np.float64]
 

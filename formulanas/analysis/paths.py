@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
+from formulanas.formula.algebra import Algebra
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.coefficients import Scalar
 from formulanas.formula.program import Program, lower
-from formulanas.formula.unroll import Algebra, unroll
+from formulanas.formula.unroll import unroll
 
 Coefficient = int | float
 Polynomial = list[Coefficient]

@@ -19,10 +19,11 @@ from formulanas.architecture.layers import Activation, BatchNorm, Conv, LayerNor
 from formulanas.architecture.transforms import TRANSFORMS
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula import expressions as ex
+from formulanas.formula.algebra import Algebra
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.coefficients import Scalar, random_mean
 from formulanas.formula.program import lower
-from formulanas.formula.unroll import Algebra, unroll
+from formulanas.formula.unroll import unroll
 
 Draws = NDArray[np.float64]
 

@@ -7,12 +7,13 @@ from typing import NamedTuple, TypeVar
 
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
-from formulanas.formula.algebra import add
+from formulanas.formula.algebra import Algebra
+from formulanas.formula.arithmetic import add
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.coefficients import Scalar
 from formulanas.formula.program import Program, lower
 from formulanas.formula.render import render_number
-from formulanas.formula.unroll import Algebra, unroll
+from formulanas.formula.unroll import unroll
 
 MAX_BLOCKS, MAX_WORDS = 12, 5_000
 EMPTY_SUM = "empty sum"  # the operation that no formula can write: nothing, whatever it is applied to

@@ -21,9 +21,9 @@ from formulanas.architecture.transforms import TRANSFORMS
 from formulanas.architecture.widths import Width
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula import expressions as ex
+from formulanas.formula.algebra import Algebra, Bound
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.coefficients import Scalar, random_mean, start_values
-from formulanas.formula.unroll import Algebra, Bound
 
 NUMBER: Shape = (1, 1, 1)  # the shape of a coefficient, which fits any state
 

@@ -1,60 +1,61 @@
-"""Sums, products and powers of expressions in a normal form that keeps what the author wrote in the order written."""
+"""An algebra: what the operations of a formula mean for one kind of values; by default the linear reading."""
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
 from fractions import Fraction
+from typing import Generic, Literal, TypeVar
 
-from formulanas.formula.expressions import MINUS_ONE, ONE, Add, Expression, Multiply, Number, Power
+from formulanas.errors import InputError
+from formulanas.formula import expressions as ex
+from formulanas.formula.coefficients import Scalar, random_mean, start_values
 
-
-def add(terms: Iterable[Expression]) -> Expression:
-    """The sum of `terms`, flat, neighbouring constants folded into one."""
-    flat: list[Expression] = []
-    for term in terms:
-        for part in term.terms if isinstance(term, Add) else (term,):
-            if flat and isinstance(part, Number) and isinstance(flat[-1], Number):
-                flat[-1] = Number(flat[-1].value + part.value)
-            else:
-                flat.append(part)
-    return flat[0] if len(flat) == 1 else Add(tuple(flat))
+V = TypeVar("V")
+Bound = int | Literal["width"] | None  # of channels: a number, the width of the stage, or the end
 
 
-def multiply(factors: Iterable[Expression]) -> Expression:
-    """The product of `factors`, flat, its constants folded into one leading coefficient."""
-    flat: list[Expression] = []
-    coefficient = Fraction(1)
-    for factor in factors:
-        for part in factor.factors if isinstance(factor, Multiply) else (factor,):
-            if isinstance(part, Number):
-                coefficient *= part.value
-            else:
-                flat.append(part)
-    if coefficient != 1 or not flat:
-        flat.insert(0, Number(coefficient))
-    return flat[0] if len(flat) == 1 else Multiply(tuple(flat))
+class Algebra(ABC, Generic[V]):
+    """What the operations of a formula mean for one kind of values. A missing value reaches only `carry`.
 
+    What is not said otherwise is the linear reading: activations, norms and projections are identities, learned
+    coefficients have their start values, random ones and stochastic depth their means. It has no products of states,
+    and no joined or split channels.
+    """
 
-def power(base: Expression, exponent: Expression) -> Expression:
-    """`base` raised to `exponent`, folded where the result is exact."""
-    if exponent == ONE or base == ONE:
-        return base
-    match base, exponent:
-        case Number(value), Number(Fraction(denominator=1) as count) if abs(count) <= 64:
-            return Number(value ** int(count))
-        case Power(inner, Number(first)), Number(Fraction(denominator=1) as second):
-            return power(inner, Number(first * second))
-    return Power(base, exponent)
+    @abstractmethod
+    def combine(self, terms: list[tuple[Scalar, V]], constant: Scalar) -> V:
+        """The sum of `coefficient * value` over `terms`, plus `constant`."""
 
+    @abstractmethod
+    def transform(self, name: str, branch: int, block: int, value: V) -> V:
+        """Residual function `branch` of block `block`, applied to `value`: it brings it to the block's stage."""
 
-def split_coefficient(term: Expression) -> tuple[Fraction, Expression]:
-    """The leading constant of `term` and what it multiplies: `-2 * u` is (-2, u)."""
-    match term:
-        case Number(value):
-            return value, ONE
-        case Multiply((Number(value), *rest)):
-            return value, multiply(rest)
-    return Fraction(1), term
+    def operation(self, name: str, value: V, block: int) -> V:
+        """The operation `name`, such as relu, applied to `value` in block `block`."""
+        return value
 
+    def product(self, factors: list[V]) -> V:
+        """The elementwise product of two factors or more."""
+        raise InputError("the formula multiplies two states (a gate), which has no linear reading")
 
-def negate(term: Expression) -> Expression:
-    """`-term`."""
-    return multiply((MINUS_ONE, term))
+    def carry(self, value: V | None, sequence: str, policy: str, place: int, distance: int) -> V | None:
+        """`value`, of `distance` blocks before the first of stage `place`, brought to the shape of that stage."""
+        return value
+
+    def learned(self, group: list[ex.Learn], block: int, place: int) -> list[V] | list[Scalar]:
+        """Learned coefficients of a block, for the shape of stage `place`; one, or those under one constraint."""
+        return start_values(group)
+
+    def random(self, coefficient: ex.Random, block: int) -> V | Scalar:
+        """A random coefficient of block `block`."""
+        return random_mean(coefficient)
+
+    def drop(self, value: V, rate: Scalar, per: str, block: int) -> V:
+        """`value`, each image or each unit of it kept with probability `1 - rate` while training."""
+        return self.combine([(1 - rate, value)], Fraction(0))
+
+    def concat(self, parts: list[V]) -> V:
+        """The channels of `parts`, joined."""
+        raise InputError("the formula joins channels, which has no linear reading")
+
+    def slice(self, value: V, start: Bound, stop: Bound, block: int) -> V:
+        """Channels `start` to `stop` of `value`, in block `block`."""
+        raise InputError("the formula splits channels, which has no linear reading")

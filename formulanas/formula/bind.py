@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula import expressions as ex
-from formulanas.formula.algebra import add, multiply, power
+from formulanas.formula.arithmetic import add, multiply, power
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.canonical import canonical
 from formulanas.formula.expressions import Expression

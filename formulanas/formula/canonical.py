@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
-from formulanas.formula.algebra import add, multiply, power, split_coefficient
+from formulanas.formula.arithmetic import add, multiply, power, split_coefficient
 from formulanas.formula.expressions import Expression
 from formulanas.formula.render import render_expression
 

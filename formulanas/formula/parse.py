@@ -7,7 +7,7 @@ from typing import Literal, NoReturn, cast
 
 from formulanas.errors import FormulaError, unknown_name
 from formulanas.formula import expressions as ex
-from formulanas.formula.algebra import add, multiply, power
+from formulanas.formula.arithmetic import add, multiply, power
 from formulanas.formula.expressions import Expression
 from formulanas.formula.recursion import POLICIES, Recursion
 

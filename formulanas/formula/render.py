@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import assert_never
 
 from formulanas.formula import expressions as ex
-from formulanas.formula.algebra import negate, split_coefficient
+from formulanas.formula.arithmetic import negate, split_coefficient
 from formulanas.formula.expressions import Expression
 from formulanas.formula.recursion import Recursion
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from rich.console import Console
@@ -128,7 +129,7 @@ def _print_lengths(console: Console, lengths: Sequence[int | float], most: int =
     )
     for length in shown:
         count = lengths[length]
-        bar = "█" * round(BAR_WIDTH * float(abs(count) / largest))
+        bar = "█" * round(Fraction(abs(count)) / Fraction(largest) * BAR_WIDTH)
         console.print(f"{length:>6}  {_number(count):>12}  {'-' if count < 0 else ''}{bar}", highlight=False)
 
 

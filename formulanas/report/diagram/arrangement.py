@@ -56,7 +56,7 @@ def _columns(flow: Dataflow, lanes: Mapping[int, int]) -> dict[int, int]:
         if not single:
             alone.add(column)
     if not any(each.source == state for node in flow.nodes for each in node.inputs):
-        columns[state] = 1 + max(columns.values())
+        columns[state] = 1 + max((column for place, column in columns.items() if place != state), default=-1)
     return columns
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
-from formulanas.formula.algebra import add, multiply
+from formulanas.formula.arithmetic import add, multiply
 from formulanas.formula.bound import BoundRecursion, evaluation_order
 from formulanas.formula.canonical import canonical, lag
 from formulanas.formula.expressions import Expression

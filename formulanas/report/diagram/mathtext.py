@@ -5,8 +5,17 @@ import unicodedata
 from typing import NamedTuple
 
 INDEX_SIZE = 0.7
+MINUS = "\u2212"
 SIGNS = {r"\sum": "Σ", r"\odot": "⊙ ", r"\tanh": "tanh", r"\,": "\u2009", r"\left": "", r"\right": "", r"\_": "_"}
-SIGNS |= {r"\left\lfloor": "⌊", r"\right\rfloor": "⌋", "-": "−", "&": "", r"\mathrm": "", r"\mathit": "", r"\operatorname*": ""}
+SIGNS |= {
+    r"\left\lfloor": "⌊",
+    r"\right\rfloor": "⌋",
+    "-": MINUS,
+    "&": "",
+    r"\mathrm": "",
+    r"\mathit": "",
+    r"\operatorname*": "",
+}
 TOKEN = re.compile(r"\\left\\lfloor | \\right\\rfloor|\\operatorname\*|\\[A-Za-z]+ ?|\\.|[{}_^]|.", re.DOTALL)
 
 
@@ -70,6 +79,6 @@ def width(latex: str, size: float) -> float:
 def _character_width(character: str) -> float:
     if character in "iljtfr.,:;()[]|/ \u2009'":
         return 0.42
-    if character in "−+=mwMWΣ⊙√" or (character.isupper()):
+    if character in MINUS + "+=mw⊙√" or character.isupper():
         return 0.84
     return 0.62
