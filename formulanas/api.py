@@ -5,9 +5,10 @@ from formulanas.analysis.paths import paths
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone, backbone
 from formulanas.formula.bind import bind
+from formulanas.formula.latex import render_latex
 from formulanas.formula.parse import parse
 from formulanas.formula.published import bind_formula
-from formulanas.formula.render import render, render_latex
+from formulanas.formula.render import render
 from formulanas.network.network import build
 from formulanas.retrain import retrain
 from formulanas.search.search import search

@@ -154,3 +154,59 @@ def test_densenet_grows_and_compresses() -> None:
     made = network("densenet")
     assert made.get_submodule("stage2_carry_x")[0].weight.shape[:2] == (10, 20)
     assert made.get_submodule("head")[-1].in_features == 18
+
+
+def twins(activation: str) -> tuple[Network, Network]:
+    """Eq. (20) and eq. (21) over one stage, in float64, with the same weights; `activation` after the addition."""
+    texts = (
+        f"x[n] = {activation}(x[n-1] + F[n](x[n-1])) - F[n-1](x[n-2])",
+        f"x[n] = {activation}(x[0] + F[n](x[n-1]))",
+    )
+    first, second = (
+        build(Architecture(bind(text), Backbone((8,), (5,)), IMAGE, 10), 3).double().eval() for text in texts
+    )
+    second.load_state_dict(first.state_dict())
+    return first, second
+
+
+def test_equations_20_and_21_are_equal_without_activations() -> None:
+    """Liao et al.: eq. (20) telescopes to eq. (21); with the activation after the addition it does not."""
+    images = torch.randn(4, *IMAGE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    first, second = twins("identity")
+    torch.testing.assert_close(first(images), second(images), rtol=1e-12, atol=1e-12)
+    first, second = twins("relu")
+    assert (first(images) - second(images)).abs().max() > 1e-3
+    assert bind_formula("resnet-s").key != bind_formula("anchored").key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [  # what the language says and no entry above does
+        "x[n] = x[n-1] + F[n](x[n-1]) + 0.5 * x[4*floor((n-1)/4)]",  # the state before the current group of four blocks
+        "v[n] = 0.5 * v[n-1] + F[n](x[n-1]); x[n] = x[n-1] + v[n]; shape[v] = pad; start[v] = copy",
+        'x[n] = sum(learn(1.0, constraint="sum") * x[n-i], (i, 1, 3)) + n / N * F[n](x[n-1]); start = copy',
+        "x[n] = mean(x[n-i], (i, 1, n)) + F[n](bn(x[n-1] - x[n-2]))",
+        "x[n] = x[n-1] + F[n](x[n-1])[:width] + sigmoid(bn(x[n-2])) * G[n](x[n-1])",
+        "x[n] = x[n-1] + F[n](x[n-1]) + G[n-1](x[n-1]); G = bottleneck",
+    ],
+)
+def test_the_rest_of_the_language_is_built_and_trains(text: str) -> None:
+    """Groups of blocks, policies of single sequences, constraints, means, splits, and an earlier function applied again."""
+    bound = bind(text)
+    assert bind(bound.text).key == bound.key
+    made = build(Architecture(bound, Backbone((8, 16), (5, 2), growth=4), IMAGE, 10), seed=0)
+    made(torch.randn(4, *IMAGE, generator=torch.Generator().manual_seed(0))).square().sum().backward()
+    for each, weight in made.named_parameters():
+        assert weight.grad is not None, each
+        assert torch.isfinite(weight.grad).all(), each
+
+
+def test_each_sequence_has_its_own_policy() -> None:
+    """The state is projected, the velocity padded without parameters; it starts as the stem's output."""
+    text = "v[n] = 0.5 * v[n-1] + F[n](x[n-1]); x[n] = x[n-1] + v[n]; shape[v] = pad; start[v] = copy"
+    plan = Architecture(bind(text), Backbone((8, 16), (1, 1)), IMAGE, 10).plan
+    carries = {
+        name: sum(layer.num_params() for layer in layers) for name, layers in plan.modules.items() if "carry" in name
+    }
+    assert carries == {"stage2_carry_x": 8 * 16 + 32, "stage2_carry_s": 0}
+    assert unroll(lower(bind(text)), [1], PathAlgebra(signed=True), [1]) == [1.5, 1]

@@ -27,7 +27,7 @@ OPTIONS = {  # the contract: an option that goes or changes its name breaks scri
     "space": "count json no-count samples set",
     "atlas": "json",
     "data": "data-dir json",
-    "design": "json max-depth paths",
+    "design": "bind json max-depth paths",
 }
 
 

@@ -13,6 +13,7 @@ from formulanas.analysis.path_counts import read_path_counts
 from formulanas.analysis.paths import paths
 from formulanas.cli.main import main
 from formulanas.errors import InputError
+from formulanas.formula.published import bind_formula
 
 RESNET_S = "x[n] = x[n-1] + F[n](x[n-1]) - F[n-1](x[n-2])"
 
@@ -190,3 +191,11 @@ def test_the_command_prints_json_and_exits_with_1_where_there_is_none() -> None:
     facts = json.loads(result.stdout)
     assert (result.exit_code, facts["formula"], facts["history_depth"], facts["exact"]) == (1, None, None, False)
     assert "no recursion" in CliRunner().invoke(main, ["design", "--paths", "factorial(L)"]).stdout
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_name_in_the_path_counts_takes_a_number(count: int) -> None:
+    """(1+k*z)^L with k residual functions a block, whatever k is bound to."""
+    found = design("(1+k*z)^L", values={"k": str(count)})
+    assert found.exact
+    assert found.recursion == bind_formula("multi-residual", {"k": count})

@@ -16,10 +16,10 @@ from formulanas.cli.main import main
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
 from formulanas.formula.bind import bind
+from formulanas.formula.latex import render_latex
 from formulanas.formula.parse import parse
 from formulanas.formula.published import bind_formula, published_names
 from formulanas.formula.recursion import Recursion
-from formulanas.formula.render import render_latex
 from formulanas.report.diagram import diagram
 
 PUBLISHED = sorted(published_names().values())

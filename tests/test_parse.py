@@ -8,10 +8,11 @@ from strategies import states
 
 from formulanas.errors import FormulaError
 from formulanas.formula import expressions as ex
+from formulanas.formula.latex import render_latex
 from formulanas.formula.parse import parse, parse_expression
 from formulanas.formula.published import atlas, published
 from formulanas.formula.recursion import Recursion
-from formulanas.formula.render import render, render_latex
+from formulanas.formula.render import render
 
 LITERAL_FORMS = [  # the table of the language: architectures as their papers print them
     *(entry.formula for entry in atlas().values() if entry.formula),

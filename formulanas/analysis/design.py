@@ -70,10 +70,11 @@ class Design:
         return f"{self.recursion.text}\n{depth}; {checked}"
 
 
-def design(path_counts: str, max_depth: int = DEFAULT_DEPTH) -> Design:
+def design(path_counts: str, max_depth: int = DEFAULT_DEPTH, values: Mapping[str, str] | None = None) -> Design:
     """The recursion whose path polynomial d x[L] / d x[0], with every F' = z, is the wanted one for every L.
 
-    `path_counts` is an expression in z and L, such as `(1+z)^L`, or a table of rows (analysis/path_counts.py). The
+    `path_counts` is an expression in z and L, such as `(1+z)^L`, or a table of rows (analysis/path_counts.py), in
+    which `values` stand for further names. The
     terms considered are x[n-i] and F[n-i+1](x[n-i]) for i up to the history depth, with rational coefficients; where
     none of depth 1 to `max_depth` fits, the anchor x[0] and F[n](x[0]) join them. A coefficient k of the youngest
     residual function, positive and whole, is written as k residual functions (Abdi and Nahavandi 1609.05672); as a
@@ -82,7 +83,7 @@ def design(path_counts: str, max_depth: int = DEFAULT_DEPTH) -> Design:
     """
     if not 1 <= max_depth <= MAX_DEPTH:
         raise InputError(f"1 <= history depth <= {MAX_DEPTH} must hold, but got {max_depth} (--max-depth)")
-    wanted = read_path_counts(path_counts, NUM_BLOCKS)
+    wanted = read_path_counts(path_counts, NUM_BLOCKS, values)
     last = len(wanted) - 1
     if last < 1:
         raise InputError("a table needs the rows of L = 0 and L = 1 at least, such as 1; 1,1; 1,1,1")

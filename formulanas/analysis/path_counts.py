@@ -17,16 +17,20 @@ MAX_WORK = 200_000  # parts of the expression read and coefficients multiplied, 
 WRITABLE = "numbers, z, L, + - * / ^, sum(z^i, i, 0, L), binomial(L, i) and factorial(L)"
 
 
-def read_path_counts(text: str, num_blocks: int) -> list[Polynomial]:
+def read_path_counts(text: str, num_blocks: int, values: Mapping[str, str] | None = None) -> list[Polynomial]:
     """The wanted path polynomials P_0, P_1, ... that `text` writes.
 
     An expression such as `(1+2*z)^L` or `sum(z^i, i, 0, L)` gives those of L = 0 to `num_blocks`, where z marks a
     residual function that is passed; `^` and `**` are powers. A table such as `1; 1,1; 1,1,1` has a row for each L,
-    with the weights of the paths of length 0, 1, ... Raises InputError for anything else.
+    with the weights of the paths of length 0, 1, ... `values` are numbers for further names, such as k in `(1+k*z)^L`.
+    Raises InputError for anything else.
     """
     if ";" not in text:
         reader = _Reader(text)
-        return [reader.polynomial({"z": {1: Fraction(1)}, "L": _constant(count)}) for count in range(num_blocks + 1)]
+        names = {"z": {1: Fraction(1)}} | {
+            name: _Reader(value).polynomial({}) for name, value in (values or {}).items()
+        }
+        return [reader.polynomial({**names, "L": _constant(count)}) for count in range(num_blocks + 1)]
     rows = text.removesuffix(";").split(";")
     if len(rows) > MAX_ROWS:
         raise InputError(f"a table of path counts has at most {MAX_ROWS} rows, this one has {len(rows)}")

@@ -211,8 +211,9 @@ def data(name: str | None, data_dir: Path | None, as_json: bool) -> None:
 @click.command()
 @click.option("--paths", "wanted", required=True, metavar="EXPR", help="(1+z)^L, sum(z^i, i, 0, L), or 1; 1,1; 1,1,1.")
 @click.option("--max-depth", default=4, show_default=True, help="The greatest history depth to try, up to 6.")
+@click.option("--bind", "bindings", multiple=True, metavar="NAME=VALUE", help="A number for a name in EXPR: k=3.")
 @as_json
-def design(wanted: str, max_depth: int, as_json: bool) -> None:
+def design(wanted: str, max_depth: int, bindings: tuple[str, ...], as_json: bool) -> None:
     """Design backwards: find the recursion that has the wanted paths by length, for every number of blocks L.
 
     EXPR is the path polynomial, in which z marks a residual function that is passed, or a table with a row of
@@ -220,7 +221,7 @@ def design(wanted: str, max_depth: int, as_json: bool) -> None:
     """
     from formulanas.analysis.design import design as find
 
-    found = find(wanted, max_depth)
+    found = find(wanted, max_depth, pairs(bindings, "--bind"))
     recursion = found.recursion
     if as_json:
         print_json(

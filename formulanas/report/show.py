@@ -16,9 +16,9 @@ from formulanas.architecture.backbone import backbone
 from formulanas.data.catalogue import dataset as data_set
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
+from formulanas.formula.latex import render_latex
 from formulanas.formula.parse import parse
 from formulanas.formula.published import atlas, bind_formula, published, published_names
-from formulanas.formula.render import render_latex
 from formulanas.store import resolve
 
 DEFAULT_BACKBONE, DEFAULT_DATASET = "cifar-resnet-20", "cifar10"

@@ -11,8 +11,9 @@ from formulanas.formula.arithmetic import add, multiply
 from formulanas.formula.bound import BoundRecursion, evaluation_order
 from formulanas.formula.canonical import canonical, lag
 from formulanas.formula.expressions import Expression
+from formulanas.formula.latex import latex_expression
 from formulanas.formula.program import lower
-from formulanas.formula.render import latex_expression, render_expression
+from formulanas.formula.render import render_expression
 from formulanas.report.diagram.mathtext import runs
 
 # An offset adds a number, a complement subtracts from one; a text is a part too rich to be drawn.

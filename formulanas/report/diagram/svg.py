@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from formulanas.errors import InputError
 from formulanas.formula.bound import BoundRecursion
-from formulanas.formula.render import latex_expression
+from formulanas.formula.latex import latex_expression
 from formulanas.records import write_text
 from formulanas.report.diagram.arrangement import arrange
 from formulanas.report.diagram.dataflow import dataflow
