@@ -1,8 +1,9 @@
 """The nodes of a formula: immutable expressions, and the walks over them that everything else is made of."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 
@@ -181,28 +182,25 @@ def number(value: int | Fraction) -> Number:
 
 
 def map_children(expression: Expression, function: "Callable[[Expression], Expression]") -> Expression:
-    """`expression` with `function` applied to each of its direct parts."""
-    changed = {}
-    for field in fields(expression):
-        old = getattr(expression, field.name)
+    """`expression` with `function` applied to each of its direct parts; itself where none of them changes."""
+    changed = False
+    values: list[object] = []
+    for name in expression.__match_args__:
+        old = new = getattr(expression, name)
         if isinstance(old, tuple):
-            new: object = tuple(function(part) for part in old)
+            new = tuple([function(part) for part in old])
+            changed = changed or any(a is not b for a, b in zip(new, old, strict=True))
         elif isinstance(old, Expression):
             new = function(old)
-        else:
-            continue
-        if new != old:
-            changed[field.name] = new
-    if not changed:
-        return expression
-    values = {field.name: getattr(expression, field.name) for field in fields(expression)}
-    return type(expression)(**(values | changed))
+            changed = changed or new is not old
+        values.append(new)
+    return type(expression)(*values) if changed else expression  # type: ignore[arg-type]
 
 
 def children(expression: Expression) -> Iterator[Expression]:
     """The direct parts of `expression`, from left to right."""
-    for field in fields(expression):
-        part = getattr(expression, field.name)
+    for name in expression.__match_args__:
+        part = getattr(expression, name)
         if isinstance(part, tuple):
             yield from part
         elif isinstance(part, Expression):
@@ -216,6 +214,7 @@ def walk(expression: Expression) -> Iterator[Expression]:
         yield from walk(part)
 
 
+@lru_cache(maxsize=100_000)
 def is_scalar(expression: Expression) -> bool:
     """Whether `expression` is a number rather than a state."""
     return not any(isinstance(part, State | Transform | Operation | Concat | Slice | Drop) for part in walk(expression))
