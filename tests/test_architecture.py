@@ -20,6 +20,14 @@ TABLE_8 = {
     "resnet34": (21_328_292, 1.1594, 21_502_116, 1.1657),
     "resnet50": (23_705_252, 1.2980, 26_481_828, 1.4155),
     "resnet101": (42_697_380, 2.5102, 45_473_956, 2.6276),
+    "seresnet18": (11_314_012, 0.5556, 11_488_732, 0.5618),
+    "seresnet34": (21_498_000, 1.1596, 21_672_720, 1.1659),
+    "seresnet50": (26_262_804, 1.3005, 29_043_220, 1.4180),
+    "seresnet101": (47_527_764, 2.5149, 50_308_180, 2.6324),
+    "resnext29-2x64d": (9_222_564, 1.4112, 9_897_892, 1.4950),
+    "resnext29-4x64d": (27_290_532, 4.2298, 29_951_908, 4.5318),
+    "res2next29-6c24w4s": (33_101_860, 5.4115, 34_618_660, 5.6002),
+    "res2next29-8c25w4s": (47_269_200, 7.7597, 48_914_800, 7.9645),
 }
 
 
@@ -53,13 +61,16 @@ def test_imagenet_resnets_have_the_large_stem(name: str, params: int, gmacs: flo
     assert plan.macs / 1e9 == pytest.approx(gmacs, rel=2e-3)
 
 
-@pytest.mark.parametrize("transform", ["basic", "bottleneck", "preactivation", "preactivation_bottleneck"])
+@pytest.mark.parametrize("transform", ["basic", "bottleneck", "preactivation", "preactivation_bottleneck", "res2net"])
 @pytest.mark.parametrize(
     "name", ["resnet", "resnet-s", "accumulated", "highway", "poly-2", "momentum", "resnet-s-listing"]
 )
 def test_what_is_planned_is_what_is_built(name: str, transform: str) -> None:
     """Every published formula over every transform runs forward and backward, with the planned parameters."""
-    chosen = Backbone(widths=(8, 16), depths=(2, 2), transform=transform)
+    squeeze = 4 if transform in ("bottleneck", "preactivation") else None
+    chosen = Backbone(
+        (16, 32), (2, 2), transform=transform, squeeze=squeeze, cardinality=1 + (transform == "bottleneck")
+    )
     architecture = Architecture(bind_formula(name), chosen, IMAGE, 10)
     network = build(architecture, seed=0)
     assert sum(each.numel() for each in network.parameters()) == architecture.plan.num_params
@@ -132,6 +143,19 @@ def test_dead_history_is_freed() -> None:
     assert most <= 3
 
 
+@pytest.mark.parametrize(
+    ("name", "formula", "params"),
+    [
+        ("wrn-28-10", "preact-resnet", 36_479_194),  # 36.5 M (Zagoruyko and Komodakis, 1605.07146)
+        ("preact-110", "preact-resnet; pad", 1_727_962),  # 1.728 M (1609.05672, table I)
+    ],
+)
+def test_preactivated_networks(name: str, formula: str, params: int) -> None:
+    """Wide and pre-activation networks have their papers' parameters."""
+    text = published("preact-resnet").formula + ("; shape = pad" if formula.endswith("pad") else "")
+    assert Architecture(bind(text), backbone(name), (3, 32, 32), 10).plan.num_params == params
+
+
 @pytest.mark.parametrize("policy", ["project", "pad", "reset"])
 def test_history_crosses_a_change_of_shape_by_its_policy(policy: str) -> None:
     """The two-step x[n-2] crosses by its own projection, by padding without parameters, or not at all."""
@@ -170,7 +194,7 @@ def test_shapes_and_numbers_that_do_not_fit_say_so(text: str, words: str) -> Non
         ({"widths": (8, 16), "depths": (2,)}, "one width, depth and stride a stage"),
         ({"widths": (8,), "depths": (0,)}, "at least 1"),
         ({"widths": (8,), "depths": (1,), "transform": "basik"}, "did you mean 'basic'"),
-        ({"widths": (6,), "depths": (1,), "transform": "bottleneck"}, "multiples of 4"),
+        ({"widths": (6,), "depths": (1,), "transform": "bottleneck"}, "a multiple of 1"),
     ],
 )
 def test_a_backbone_says_what_is_wrong_with_it(settings: dict[str, object], words: str) -> None:

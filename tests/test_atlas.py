@@ -152,7 +152,8 @@ def test_an_entry_that_cannot_be_said_gives_its_reason() -> None:
 def test_densenet_grows_and_compresses() -> None:
     """8 + 3 x 4 channels after stage 1; half of them, 10, enter stage 2; 10 + 2 x 4 reach the classifier."""
     made = network("densenet")
-    assert made.get_submodule("stage2_carry_x")[0].weight.shape[:2] == (10, 20)
+    norm, _, conv, pool = made.get_submodule("stage2_carry_x")
+    assert (norm.num_features, conv.weight.shape[:2], pool.kernel_size) == (20, (10, 20), 2)
     assert made.get_submodule("head")[-1].in_features == 18
 
 

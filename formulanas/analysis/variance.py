@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulanas.architecture.backbone import Backbone
-from formulanas.architecture.layers import Activation, BatchNorm, Conv, LayerNorm, Layers, Shape
+from formulanas.architecture.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    LayerNorm,
+    Layers,
+    Shape,
+    SplitConv,
+    SqueezeExcite,
+)
 from formulanas.architecture.transforms import TRANSFORMS
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula import expressions as ex
@@ -99,6 +108,10 @@ class DrawAlgebra(Algebra[Draws]):
                     draws = _normalised(draws)
                 case Activation(name):
                     draws = self.activation(name)(draws)
+                case SplitConv(activation=name):  # each group ends in a norm and an activation
+                    draws = self.activation(name)(self.normal())
+                case SqueezeExcite():  # its gate starts near a half
+                    draws = draws / 2
             shape = layer.out_shape(shape)
         return draws
 
@@ -128,7 +141,7 @@ class DrawAlgebra(Algebra[Draws]):
         before = self.shapes[self.backbone.stages[block - 2] if block > 1 else 0]
         after = self.shapes[self.backbone.stages[block - 1]]
         stride = -(-before[1] // after[1])
-        return self.through(TRANSFORMS[kind](before[0], after[0], stride, self.backbone.activation), value, before)
+        return self.through(TRANSFORMS[kind](before[0], after[0], stride, self.backbone.style), value, before)
 
     def carry(self, value: Draws | None, sequence: str, policy: str, place: int, distance: int) -> Draws | None:
         before, after = self.shapes[place - 1], self.shapes[place]
@@ -139,7 +152,10 @@ class DrawAlgebra(Algebra[Draws]):
         if policy == "pad":  # the same units are zero in all that is carried to this place
             generator = np.random.default_rng(place)
             return value * (generator.permutation(NUM_DRAWS) < NUM_DRAWS * before[0] / after[0])
-        return self.normal()  # a projection ends in a norm
+        layers: Layers = (Conv(before[0], after[0], 1, -(-before[1] // after[1])),)
+        if not self.backbone.preactivated:
+            layers += (BatchNorm(after[0]),)
+        return self.through(layers, value, before)
 
     def random(self, coefficient: ex.Random, block: int) -> Draws:
         random_mean(coefficient)  # raises where it has no distribution

@@ -1,7 +1,7 @@
 """Backbones: the stem, the stages and the head that a formula is unrolled over, and the published ones by name."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from formulanas.architecture.layers import (
     Activation,
@@ -15,7 +15,7 @@ from formulanas.architecture.layers import (
     out_shape,
     strided,
 )
-from formulanas.architecture.transforms import TRANSFORMS
+from formulanas.architecture.transforms import TRANSFORMS, Style
 from formulanas.errors import InputError, unknown_name
 
 LARGE_IMAGE = 64  # pixels a side from which a stem reduces the resolution fourfold
@@ -38,6 +38,11 @@ class Backbone:
     stem_kernel: int | None = None
     stem_stride: int | None = None
     stem_pool: bool | None = None
+    conv_bias: bool = False
+    ratio: float = 0.25  # of a bottleneck's inside to its output
+    cardinality: int = 1  # groups of a bottleneck's 3x3 convolution
+    scale: int = 4  # groups of channels of Res2Net
+    squeeze: int | None = None  # the reduction of squeeze-and-excitation after every transform
     growth: int = 12  # channels that a concatenated transform adds
     compression: float = 0.5  # of concatenated channels where the resolution changes (DenseNet, 1608.06993)
 
@@ -56,13 +61,22 @@ class Backbone:
             raise InputError(f"1 <= growth, 0 < compression <= 1 must hold, but got {self.growth}, {self.compression}")
         if self.transform not in TRANSFORMS:
             raise InputError(unknown_name("transform", self.transform, TRANSFORMS) + " (backbone.transform)")
-        if "bottleneck" in self.transform and any(width % 4 for width in self.widths):
-            raise InputError(f"the widths of bottleneck stages are multiples of 4, but got {self.widths}")
+        if "bottleneck" in self.transform or self.transform == "res2net":
+            unit = self.cardinality * (self.scale if self.transform == "res2net" else 1)
+            for width in self.widths:
+                if width * self.ratio != round(width * self.ratio) or width * self.ratio % unit or self.ratio <= 0:
+                    law = f"the inside of a {self.transform}, its width times {self.ratio}, is a multiple of {unit}"
+                    raise InputError(f"{law}, but the widths are {self.widths} (backbone.ratio, cardinality, scale)")
 
     @property
     def stages(self) -> tuple[int, ...]:
         """The stage, counted from 1, of each block."""
         return tuple(stage for stage, depth in enumerate(self.depths, 1) for _ in range(depth))
+
+    @property
+    def style(self) -> Style:
+        """What its transforms share."""
+        return Style(self.activation, self.conv_bias, self.ratio, self.cardinality, self.scale)
 
     @property
     def preactivated(self) -> bool:
@@ -76,7 +90,7 @@ class Backbone:
         width = self.widths[0] if self.stem_width is None else self.stem_width
         kernel = (7 if large else 3) if self.stem_kernel is None else self.stem_kernel
         stride = (2 if large else 1) if self.stem_stride is None else self.stem_stride
-        layers: Layers = (Conv(channels, width, kernel, stride),)
+        layers: Layers = (Conv(channels, width, kernel, stride, bias=self.conv_bias),)
         if not self.preactivated:
             layers += (BatchNorm(width), Activation(self.activation))
         pool = large if self.stem_pool is None else self.stem_pool
@@ -103,22 +117,63 @@ def _resnet(depths: tuple[int, ...], transform: str = "basic") -> Backbone:
     return Backbone(widths, depths, transform=transform, stem_width=64)
 
 
+def _seresnet(depths: tuple[int, ...], transform: str = "basic") -> Backbone:
+    """With biased convolutions, which Table 8 of 2108.08689 counts."""
+    return replace(_resnet(depths, transform), squeeze=16, conv_bias=True)
+
+
+def _resnext29(cardinality: int, width: int) -> Backbone:
+    """Three stages whose outputs are twice as wide as their groups together, as Table 8 of 2108.08689 counts."""
+    outputs = tuple(2 * cardinality * width * factor for factor in (1, 2, 4))
+    return Backbone(outputs, (3, 3, 3), transform="bottleneck", stem_width=64, ratio=0.5, cardinality=cardinality)
+
+
+def _res2next29(cardinality: int, width: int, scale: int) -> Backbone:
+    """Three stages with outputs of 4 width x scale, as Table 8 of 2108.08689 counts."""
+    outputs = tuple(4 * width * scale * factor for factor in (1, 2, 4))
+    return Backbone(
+        outputs,
+        (3, 3, 3),
+        transform="res2net",
+        stem_width=width * scale,
+        ratio=cardinality / 4,
+        cardinality=cardinality,
+        scale=scale,
+    )
+
+
 BACKBONES = {
     "resnet18": _resnet((2, 2, 2, 2)),
     "resnet34": _resnet((3, 4, 6, 3)),
     "resnet50": _resnet((3, 4, 6, 3), "bottleneck"),
     "resnet101": _resnet((3, 4, 23, 3), "bottleneck"),
     "resnet152": _resnet((3, 8, 36, 3), "bottleneck"),
+    "seresnet18": _seresnet((2, 2, 2, 2)),
+    "seresnet34": _seresnet((3, 4, 6, 3)),
+    "seresnet50": _seresnet((3, 4, 6, 3), "bottleneck"),
+    "seresnet101": _seresnet((3, 4, 23, 3), "bottleneck"),
+    "resnext29-2x64d": _resnext29(2, 64),
+    "resnext29-4x64d": _resnext29(4, 64),
+    "res2next29-6c24w4s": _res2next29(6, 24, 4),
+    "res2next29-8c25w4s": _res2next29(8, 25, 4),
+    "wrn-28-10": Backbone((160, 320, 640), (4, 4, 4), transform="preactivation", stem_width=16),
 } | {f"cifar-resnet-{6 * n + 2}": Backbone((16, 32, 64), (n, n, n)) for n in (3, 5, 7, 9, 18)}
 
 
 def backbone(name: str) -> Backbone:
-    """The backbone `name`: a published one, or `cifar-resnet-N` of any depth N = 6n + 2."""
+    """The backbone `name`: a published one, or `cifar-resnet-N` or `preact-N` of any depth N.
+
+    Networks of 6n + 2 layers have two convolutions a block; `preact-N` of 9n + 2 layers bottlenecks of three.
+    """
     if name in BACKBONES:
         return BACKBONES[name]
-    if match := re.fullmatch(r"cifar-resnet-(\d{1,5})", name):
-        count, rest = divmod(int(match[1]) - 2, 6)
-        if rest or count < 1:
-            raise InputError(f"a cifar-resnet has 6n + 2 layers, such as 20 or 110, but got {match[1]}")
-        return Backbone((16, 32, 64), (count, count, count))
+    if match := re.fullmatch(r"(cifar-resnet|preact)-(\d{1,5})", name):
+        family, layers = match[1], int(match[2]) - 2
+        if layers >= 6 and layers % 6 == 0:
+            transform = "basic" if family == "cifar-resnet" else "preactivation"
+            return Backbone((16, 32, 64), (layers // 6,) * 3, transform=transform)
+        if family == "preact" and layers >= 9 and layers % 9 == 0:
+            return Backbone((64, 128, 256), (layers // 9,) * 3, transform="preactivation_bottleneck", stem_width=16)
+        allowed = "6n + 2" + (" or 9n + 2" if family == "preact" else "")
+        raise InputError(f"a {family} has {allowed} layers, such as 20 or 110, but got {match[2]}")
     raise InputError(unknown_name("backbone", name, BACKBONES))

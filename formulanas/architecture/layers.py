@@ -129,10 +129,66 @@ class StochasticDepth(_Free):
 
 
 @dataclass(frozen=True)
+class SqueezeExcite(_Free):
+    """Channels scaled by a gate of their means, through `channels // reduction` units (Hu et al. 2017, 1709.01507)."""
+
+    channels: int
+    reduction: int
+
+    def num_params(self) -> int:
+        inside = self.channels // self.reduction
+        return 2 * self.channels * inside + inside + self.channels
+
+    def macs(self, shape: Shape) -> int:
+        return 2 * self.channels * (self.channels // self.reduction)
+
+
+@dataclass(frozen=True)
+class SplitConv(_Free):
+    """3x3 convolutions over `scale` groups of channels, each but the first and last fed the one before's output.
+
+    Every group but the last has a convolution with `cardinality` groups of its own, a norm and an activation
+    (Res2Net, Gao et al. 2019, 1904.01169). With a stride, groups are not fed, and the last is average-pooled.
+    """
+
+    channels: int
+    scale: int
+    stride: int
+    cardinality: int
+    bias: bool
+    activation: str
+
+    @property
+    def conv(self) -> Conv:
+        """The convolution of one group."""
+        width = self.channels // self.scale
+        return Conv(width, width, 3, self.stride, self.cardinality, self.bias)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return self.channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
+
+    def num_params(self) -> int:
+        return (self.scale - 1) * (self.conv.num_params() + 2 * self.conv.out_channels)
+
+    def macs(self, shape: Shape) -> int:
+        return (self.scale - 1) * self.conv.macs(shape)
+
+
+@dataclass(frozen=True)
 class MaxPool(_Free):
     """Max pooling with half-kernel padding."""
 
     kernel: int
+    stride: int
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape[0], strided(shape[1], self.stride), strided(shape[2], self.stride)
+
+
+@dataclass(frozen=True)
+class AvgPool(_Free):
+    """The mean over squares of `stride` places."""
+
     stride: int
 
     def out_shape(self, shape: Shape) -> Shape:
@@ -168,7 +224,10 @@ Layer = (
     | Coefficients
     | RandomCoefficient
     | StochasticDepth
+    | SqueezeExcite
+    | SplitConv
     | MaxPool
+    | AvgPool
     | GlobalAveragePool
     | PadShortcut
 )

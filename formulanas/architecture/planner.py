@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from formulanas.architecture.backbone import Backbone
 from formulanas.architecture.layers import (
+    Activation,
+    AvgPool,
     BatchNorm,
     Coefficients,
     Conv,
@@ -13,6 +15,7 @@ from formulanas.architecture.layers import (
     PadShortcut,
     RandomCoefficient,
     Shape,
+    SqueezeExcite,
     StochasticDepth,
     macs,
     out_shape,
@@ -127,7 +130,9 @@ class Planner(Algebra[Value]):
         wanted = self.widths.get((name, branch), "width")
         channels = {"width": width, "growth": self.backbone.growth, "both": width + self.backbone.growth}[wanted]
         stride = -(-value.shape[1] // height)
-        layers = TRANSFORMS[kind](value.shape[0], channels, stride, self.backbone.activation)
+        layers = TRANSFORMS[kind](value.shape[0], channels, stride, self.backbone.style)
+        if self.backbone.squeeze is not None and kind != "gate":
+            layers += (SqueezeExcite(channels, self.backbone.squeeze),)
         label = name if branch == 1 else f"{name}{branch}"
         return self.module(f"{self.place(block)}_{label}", layers, value)
 
@@ -150,8 +155,13 @@ class Planner(Algebra[Value]):
             if width < before[0]:
                 raise InputError(f"shape = pad appends channels, but stage {place} has {width} after {before[0]}")
             layers = (PadShortcut(before[0], width, stride),)
+        elif sequence in self.growing:  # the transition of DenseNet (1608.06993)
+            norm = (BatchNorm(before[0]), Activation(self.backbone.activation))
+            layers = (*norm, Conv(before[0], width, 1), AvgPool(stride))
         else:
-            layers = (Conv(before[0], width, 1, stride), BatchNorm(width))
+            layers = (Conv(before[0], width, 1, stride, bias=self.backbone.conv_bias),)
+            if not self.backbone.preactivated:  # whose shortcuts have no norm (1603.05027, 1605.07146)
+                layers += (BatchNorm(width),)
         if value is None:  # a history that is zero is not computed, but its weights belong to the published counts
             self.modules.setdefault(name, layers)
             self.zero[name] = macs(layers, before)

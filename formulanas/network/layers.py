@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from formulanas.architecture import layers as spec
 from formulanas.errors import InputError, unknown_name
+from formulanas.network.channel_groups import SplitConv, SqueezeExcite
 from formulanas.network.coefficients import Coefficients, RandomCoefficient, StochasticDepth
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
@@ -73,8 +74,16 @@ def build_layer(layer: spec.Layer) -> nn.Module:
             return RandomCoefficient(distribution, parameters)
         case spec.StochasticDepth(rate, per):
             return StochasticDepth(rate, per)
+        case spec.SqueezeExcite(channels, reduction):
+            return SqueezeExcite(channels, reduction)
+        case spec.SplitConv(stride=stride, scale=scale, activation=name):
+            convs = [build_layer(layer.conv) for _ in range(scale - 1)]
+            norms: list[nn.Module] = [nn.BatchNorm2d(layer.conv.out_channels) for _ in range(scale - 1)]
+            return SplitConv(convs, norms, Activation(name), stride)
         case spec.MaxPool(kernel, stride):
             return nn.MaxPool2d(kernel, stride, kernel // 2)
+        case spec.AvgPool(stride):
+            return nn.AvgPool2d(stride, ceil_mode=True)
         case spec.GlobalAveragePool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case spec.PadShortcut(inputs, outputs, stride):
