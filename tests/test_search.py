@@ -10,7 +10,12 @@ import optuna
 import pytest
 from conftest import Command, commands_in, leaderboard, trials
 
+from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.backbone import Backbone
+from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
+from formulanas.search.screen import figures, reason_to_reject
+from formulanas.search.space import Limits
 
 # Python reads this at the start of every process that the command starts: it notes each data file that is opened
 SPY = """
@@ -60,6 +65,13 @@ def test_candidates_over_the_limits_are_pruned_untrained_with_the_reason(finishe
     assert sum(trial["seconds"] is not None for trial in narrow) == 2  # the points; everything else is over the limit
     assert any("parameters, at most 1 allowed" in str(trial["reason"]) for trial in narrow)
     assert "the space has nothing new" in result.stderr
+
+
+def test_a_state_that_begins_too_large_is_not_trained() -> None:
+    """x[n] = x[n-1] + F[n](x[n-1]) ends with a variance of about 1 + 4 after four blocks: within 10, not within 3."""
+    candidate = figures(Architecture(bind("x[n] = x[n-1] + F[n](x[n-1])"), Backbone((8,), (4,)), (3, 16, 16), 10))
+    assert reason_to_reject(candidate, Limits(variance=10)) == ""
+    assert "variance of 4." in reason_to_reject(candidate, Limits(variance=3))
 
 
 def test_the_study_on_disk_is_the_truth(finished_run: Path) -> None:

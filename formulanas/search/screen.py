@@ -3,23 +3,33 @@
 from dataclasses import dataclass
 
 from formulanas.analysis.growth import growth
+from formulanas.analysis.variance import variance
 from formulanas.architecture.architecture import Architecture
+from formulanas.errors import InputError
 from formulanas.search.space import Limits
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What is known of a candidate before it is trained; `growth` is per block, None where it has no one value."""
+    """What is known of a candidate before it is trained, None where it cannot be predicted.
+
+    `growth` is per block, `variance` that of the state after the last block, at initialisation.
+    """
 
     params: int
     macs: int
     growth: float | None
+    variance: float | None
 
 
 def figures(architecture: Architecture) -> Figures:
     """The figures of an architecture. Raises InputError where no network can be built from it."""
-    plan = architecture.plan
-    return Figures(plan.num_params, plan.macs, growth(architecture.recursion))
+    plan, recursion = architecture.plan, architecture.recursion
+    try:
+        last = variance(recursion, architecture.backbone, architecture.image).blocks[-1]
+    except InputError:
+        last = None
+    return Figures(plan.num_params, plan.macs, growth(recursion), last)
 
 
 def reason_to_reject(candidate: Figures, limits: Limits) -> str:
@@ -30,4 +40,6 @@ def reason_to_reject(candidate: Figures, limits: Limits) -> str:
         return f"{candidate.macs:,} multiply-accumulates, at most {limits.macs:,} allowed"
     if limits.growth is not None and candidate.growth is not None and candidate.growth > limits.growth + 1e-6:
         return f"the state grows by {candidate.growth:.3f} per block, at most {limits.growth:g} allowed"
+    if limits.variance is not None and candidate.variance is not None and candidate.variance > limits.variance:
+        return f"the state begins with a variance of {candidate.variance:.3g}, at most {limits.variance:g} allowed"
     return ""

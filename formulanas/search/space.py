@@ -82,11 +82,15 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a candidate may cost at most before it is trained; None is no limit. `growth` is per block."""
+    """What a candidate may cost at most before it is trained; None is no limit.
+
+    `growth` is that of the state per block, `variance` its variance after the last block, at initialisation.
+    """
 
     params: int | None = None
     macs: int | None = None
     growth: float | None = None
+    variance: float | None = None
 
 
 @dataclass(frozen=True)

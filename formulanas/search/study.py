@@ -16,6 +16,7 @@ from formulanas.seeds import derive_seed
 from formulanas.store import Run
 from formulanas.training.training import EpochMetrics
 
+FACTS = ("point", "formula", "key", "params", "macs", "growth", "variance", "seconds")
 DATABASE = "study.db"
 STUDY_NAME = "search"
 LOCK_TIMEOUT_SECONDS = 60
@@ -96,7 +97,10 @@ def trial_document(trial: FrozenTrial) -> dict[str, Any]:
         "value": trial.value if trial.state == TrialState.COMPLETE else _last_value(trial),
         "epochs": [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)],
         "values": trial.params,
-        **{name: facts.get(name) for name in ("point", "formula", "key", "params", "macs", "growth", "seconds")},
+        **{
+            name: facts.get(name)
+            for name in ("point", "formula", "key", "params", "macs", "growth", "variance", "seconds")
+        },
         "duplicate_of": facts.get("duplicate_of"),
         "reason": facts.get("reason", ""),
     }
