@@ -44,7 +44,7 @@ def resolve_proxy(settings: ProxySettings, data_dir: Path | None) -> Proxy:
         epochs, batch_size, rate = (12, 64, 0.2) if name == MINI else (8, 256, 0.4)
     else:
         default = Backbone((12, 24, 48), (2, 2, 2), stem_stride=2)
-        epochs, batch_size, rate = (10 if name == MINI else 3), 64, 0.2
+        epochs, batch_size, rate = (8 if name == MINI else 3), 64, 0.2
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
