@@ -58,7 +58,14 @@ def search(
         click.echo("\nInterrupted: what was finished is kept. Go on by the same command with --resume.", err=True)
         sys.exit(EXIT_INTERRUPTED)
     if as_json:
-        print_json({"run": board.run, "trials": board.trials, "rows": [row.to_json() for row in board.rows]})
+        print_json(
+            {
+                "run": board.run,
+                "trials": board.trials,
+                "verdict": board.verdict,
+                "rows": [row.to_json() for row in board.rows],
+            }
+        )
 
 
 @click.command()

@@ -8,6 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+# The 97.5 % quantiles of Student's t for 1 to 10 degrees of freedom; the last serves for more
+STUDENT_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -64,6 +67,33 @@ def rank(
             )
         )
     return sorted(rows, key=lambda row: (not row.confirmed, -row.mean, row.trial))
+
+
+def verdict(rows: list[Row], confirmations: Iterable[Mapping[str, Any]]) -> str:
+    """What may be said of the winner against the best other confirmed candidate, and the best named one.
+
+    Draws are paired: all candidates share the split of a draw. The interval is Student's, at 95 %.
+    """
+    values: dict[str, dict[int, float]] = {}
+    for document in confirmations:
+        if document["value"] is not None:
+            values.setdefault(document["key"], {})[document["draw"]] = document["value"]
+    others = [row for row in rows[1:] if row.confirmed]
+    rivals = [*others[:1], *[row for row in others[1:] if row.name][:1]]
+    return "; ".join(_against(rows[0], rival, values) for rival in rivals)
+
+
+def _against(winner: Row, rival: Row, values: Mapping[str, Mapping[int, float]]) -> str:
+    first, second = values[winner.key], values[rival.key]
+    differences = [100 * (first[draw] - second[draw]) for draw in sorted(first.keys() & second.keys())]
+    name = rival.name or f"trial {rival.trial}"
+    if len(differences) < 2:
+        return f"one seed each cannot tell trial {winner.trial} from {name}"
+    mean, freedom = statistics.fmean(differences), len(differences) - 1
+    half = STUDENT_95[min(freedom, len(STUDENT_95)) - 1] * statistics.stdev(differences) / len(differences) ** 0.5
+    interval = f"{mean:+.1f} points, 95 % interval {mean - half:+.1f} to {mean + half:+.1f}, n = {len(differences)}"
+    says = "is better than" if mean - half > 0 else "cannot be told from"
+    return f"trial {winner.trial} {says} {name} ({interval})"
 
 
 def print_leaderboard(console: Console, rows: Iterable[Row]) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from formulanas.errors import InputError
 from formulanas.formula.published import published_names
 from formulanas.records import from_mapping, to_plain, write_json, write_text, write_yaml
-from formulanas.report.leaderboard import Row, print_leaderboard, rank
+from formulanas.report.leaderboard import Row, print_leaderboard, rank, verdict
 from formulanas.report.progress import Reporter, duration
 from formulanas.search.confirm import choose, confirm, confirmation_recipe, read_confirmations
 from formulanas.search.driver import Search
@@ -38,6 +38,7 @@ class Leaderboard:
     run: str
     rows: list[Row]
     trials: dict[str, int]
+    verdict: str  # what may be said of the winner
 
     @property
     def best(self) -> Row:
@@ -163,12 +164,13 @@ class _Job:
                     f"confirming {len(todo)} trainings of {recipe.epochs} epochs, each with a fresh seed and split"
                 )
             confirm(self.run, self.proxy, self.seed, recipe, todo, pool, reporter)
-        rows = rank(documents, read_confirmations(self.run), published_names())
+        confirmed = read_confirmations(self.run)
+        rows = rank(documents, confirmed, published_names())
         if not rows:
             raise InputError(
                 f"no trial of {self.run.name} completed; see the reasons in {self.run.folder}/trials/*/trial.json"
             )
-        board = Leaderboard(self.run.name, rows, count_states(search.study))
+        board = Leaderboard(self.run.name, rows, count_states(search.study), verdict(rows, confirmed))
         self.conclude(board, time.monotonic() - started)
         return board
 
@@ -196,6 +198,7 @@ class _Job:
             "proxy_recipe": self.proxy.recipe.digest,
             "trials": board.trials,
             "best": board.best.to_json(),
+            "verdict": board.verdict,
             "rows": [row.to_json() for row in board.rows],
         }
         text = Console(file=io.StringIO(), width=400)
@@ -204,6 +207,8 @@ class _Job:
         write_json(self.run.folder / LEADERBOARD_FILE, document)
         self.console.print()
         print_leaderboard(self.console, board.rows)
+        if board.verdict:
+            self.say(f"\n{board.verdict}")
         counts = ", ".join(f"{count} {state}" for state, count in board.trials.items() if count)
         self.console.print()
         self.say(f"{counts}; {duration(seconds)}. Train the winner on: formulanas retrain {self.run.name}")

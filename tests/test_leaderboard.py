@@ -1,0 +1,71 @@
+"""The leaderboard: its order, its means and deviations, and what may be said of the winner."""
+
+from typing import Any
+
+import pytest
+
+from formulanas.report.leaderboard import rank, verdict
+
+
+def trial(number: int, key: str, value: float, **facts: Any) -> dict[str, Any]:
+    """A trial's document."""
+    return {
+        "number": number,
+        "key": key,
+        "value": value,
+        "state": "COMPLETE",
+        "duplicate_of": None,
+        "point": None,
+        "formula": f"x[n] = {key}",
+        "params": 10,
+        "macs": 20,
+        "seconds": 3.0,
+    } | facts
+
+
+def confirmations(key: str, *values: float | None) -> list[dict[str, Any]]:
+    """The confirmations of a candidate, one a draw."""
+    return [{"key": key, "draw": draw, "value": value, "seconds": 5.0} for draw, value in enumerate(values)]
+
+
+def test_confirmed_rows_lead_whatever_their_proxy_said() -> None:
+    """The lucky proxy of c does not beat the confirmed a and b, whose means decide; failures and duplicates are left out."""
+    trials = [
+        trial(0, "a", 0.5),
+        trial(1, "b", 0.6),
+        trial(2, "c", 0.9),
+        trial(3, "d", 0.95, state="PRUNED"),
+        trial(4, "b", 0.6, duplicate_of=1),
+    ]
+    rows = rank(trials, confirmations("a", 0.7, 0.8) + confirmations("b", 0.6, None), {"a": "resnet"})
+    assert [row.key for row in rows] == ["a", "b", "c"]
+    assert [row.n for row in rows] == [2, 1, 1]
+    assert rows[0].mean == pytest.approx(0.75)
+    assert rows[0].deviation == pytest.approx(0.0707, abs=1e-4)  # of 0.7 and 0.8, with n - 1
+    assert rows[1].deviation is None
+    assert (rows[0].name, rows[1].name, rows[0].seconds, rows[2].seconds) == ("resnet", None, 5.0, 3.0)
+
+
+def test_a_lead_within_the_noise_is_no_win() -> None:
+    """Differences of 1, 3 and -1 points: mean 1, deviation 2, half width 4.303 * 2 / sqrt(3) = 4.97."""
+    trials = [trial(0, "a", 0.6, point="plain"), trial(1, "b", 0.6)]
+    documents = confirmations("a", 0.50, 0.50, 0.50) + confirmations("b", 0.51, 0.53, 0.49)
+    said = verdict(rank(trials, documents, {}), documents)
+    assert said == "trial 1 cannot be told from plain (+1.0 points, 95 % interval -4.0 to +6.0, n = 3)"
+
+
+def test_a_lead_beyond_the_noise_is_a_win() -> None:
+    """Differences of 4, 5 and 6 points: half width 4.303 / sqrt(3) = 2.48."""
+    trials = [trial(0, "a", 0.6), trial(1, "b", 0.6)]
+    documents = confirmations("a", 0.50, 0.60, 0.70) + confirmations("b", 0.54, 0.65, 0.76)
+    said = verdict(rank(trials, documents, {}), documents)
+    assert said == "trial 1 is better than trial 0 (+5.0 points, 95 % interval +2.5 to +7.5, n = 3)"
+
+
+def test_the_best_named_rival_is_compared_as_well() -> None:
+    """The runner-up first, then the best baseline; one seed says nothing."""
+    trials = [trial(0, "a", 0.6, point="resnet"), trial(1, "b", 0.6), trial(2, "c", 0.6)]
+    documents = confirmations("a", 0.4) + confirmations("b", 0.5) + confirmations("c", 0.6)
+    said = verdict(rank(trials, documents, {}), documents)
+    assert said == "one seed each cannot tell trial 2 from trial 1; one seed each cannot tell trial 2 from resnet"
+    assert verdict(rank(trials[:1], documents[:1], {}), documents[:1]) == ""
