@@ -32,14 +32,14 @@ from formulanas.records import (
 )
 from formulanas.report.progress import Reporter
 from formulanas.seeds import derive_seed
-from formulanas.store import RETRAIN_FILE, RUNS_DIR, Target, locked, resolve
+from formulanas.store import RETRAIN_FILE, RUNS_DIR, WEIGHTS_FILE, Target, locked, resolve
 from formulanas.training import checkpoint
 from formulanas.training.evaluate import evaluate
 from formulanas.training.training import EpochMetrics, Training
 
 CHECKPOINT_MINUTES = 2.0
 DEFAULT_BACKBONE = "cifar-resnet-20"
-RESULT_FILE, WEIGHTS_FILE, METRICS_FILE = "result.json", "weights.pt", "metrics.jsonl"
+RESULT_FILE, METRICS_FILE = "result.json", "metrics.jsonl"
 
 
 @dataclass(frozen=True)

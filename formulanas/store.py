@@ -16,7 +16,8 @@ from formulanas.formula.published import atlas, bind_formula
 from formulanas.records import from_mapping, read_json, read_yaml
 
 RUNS_DIR = Path("runs")
-STUDY_FILE, LEADERBOARD_FILE, TRIAL_FILE, RETRAIN_FILE = "study.yaml", "leaderboard.json", "trial.json", "retrain.yaml"
+STUDY_FILE, LEADERBOARD_FILE, TRIAL_FILE = "study.yaml", "leaderboard.json", "trial.json"
+RETRAIN_FILE, WEIGHTS_FILE = "retrain.yaml", "weights.pt"  # of a retrained model
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ from formulanas.data.catalogue import dataset
 from formulanas.errors import InputError
 from formulanas.network.network import Network, build
 from formulanas.records import read_yaml
-from formulanas.store import RETRAIN_FILE, resolve
-
-WEIGHTS_FILE = "weights.pt"
+from formulanas.store import RETRAIN_FILE, WEIGHTS_FILE, resolve
 
 
 @dataclass(frozen=True)
