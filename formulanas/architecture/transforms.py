@@ -38,26 +38,24 @@ def basic(in_channels: int, out_channels: int, stride: int, style: Style) -> Lay
 def bottleneck(in_channels: int, out_channels: int, stride: int, style: Style) -> Layers:
     """1x1, 3x3 with the stride, 1x1 (He et al. 2015, 1512.03385); with groups, the block of ResNeXt."""
     inside = round(out_channels * style.ratio)
-    return (
-        Conv(in_channels, inside, 1, bias=style.bias),
-        BatchNorm(inside),
-        Activation(style.activation),
-        Conv(inside, inside, 3, stride, style.cardinality, style.bias),
-        BatchNorm(inside),
-        Activation(style.activation),
-        Conv(inside, out_channels, 1, bias=style.bias),
-        BatchNorm(out_channels),
-    )
+    conv = Conv(inside, inside, 3, stride, style.cardinality, style.bias)
+    return _narrowed(in_channels, inside, out_channels, style, (conv, BatchNorm(inside), Activation(style.activation)))
 
 
 def res2net(in_channels: int, out_channels: int, stride: int, style: Style) -> Layers:
     """A bottleneck whose 3x3 convolution runs over groups of channels in turn (Gao et al. 2019, 1904.01169)."""
     inside = round(out_channels * style.ratio)
+    split = SplitConv(inside, style.scale, stride, style.cardinality, style.bias, style.activation)
+    return _narrowed(in_channels, inside, out_channels, style, (split,))
+
+
+def _narrowed(in_channels: int, inside: int, out_channels: int, style: Style, middle: Layers) -> Layers:
+    """`middle`, which keeps `inside` channels, between two 1x1 convolutions."""
     return (
         Conv(in_channels, inside, 1, bias=style.bias),
         BatchNorm(inside),
         Activation(style.activation),
-        SplitConv(inside, style.scale, stride, style.cardinality, style.bias, style.activation),
+        *middle,
         Conv(inside, out_channels, 1, bias=style.bias),
         BatchNorm(out_channels),
     )
