@@ -24,7 +24,8 @@ RECTIFIED = 1 / 2 - 1 / (2 * pi)  # the variance of relu(z) for a standard norma
 def measured(formula: str, backbone: Backbone, seed: int) -> list[float]:
     """The variance of the stem's output and of the state after each block of a network, in its first forward pass.
 
-    The state before a block is what its residual function F reads, and the last is what the head reads.
+    The state before a block is what its residual function F reads, and the last is what the head reads. The norm that
+    a pre-activated F shares with the shortcut reads it in the first block of the second stage.
     """
     network = build(Architecture(bind_formula(formula), backbone, IMAGE, 10), seed).train()
     found: list[float] = []
@@ -32,8 +33,11 @@ def measured(formula: str, backbone: Backbone, seed: int) -> list[float]:
     def see(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         found.append(float(inputs[0].var()))
 
-    for name, module in network.named_children():
-        if name.endswith("_F") or name == "head":
+    modules = dict(network.named_children())
+    if "stage2_norm" in modules:
+        del modules["stage2_block1_F"]
+    for name, module in modules.items():
+        if name.endswith("_F") or name in ("stage2_norm", "head"):
             module.register_forward_pre_hook(see)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

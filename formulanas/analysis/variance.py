@@ -19,12 +19,13 @@ from formulanas.architecture.layers import (
     Activation,
     BatchNorm,
     Conv,
+    Graph,
     LayerNorm,
     Layers,
     Shape,
-    SplitConv,
     SqueezeExcite,
 )
+from formulanas.architecture.preactivation import Preactivation, preactivation
 from formulanas.architecture.transforms import TRANSFORMS
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula import expressions as ex
@@ -71,11 +72,19 @@ def variance(bound: BoundRecursion, backbone: Backbone, image: Shape, seed: int 
     for formulas that join or split channels.
     """
     backbone = replace(backbone, transform=bound.kind("F") or backbone.transform)
-    algebra = DrawAlgebra(bound, backbone, backbone.stage_shapes(image), np.random.default_rng(seed))
     program = lower(bound)
+    algebra = DrawAlgebra(
+        bound,
+        backbone,
+        backbone.stage_shapes(image),
+        np.random.default_rng(seed),
+        preactivation(bound, backbone, program),
+    )
     equations = {**program.equations, "x": ex.Operation(STATE, program.equations["x"])}
     with np.errstate(over="ignore", invalid="ignore"):
         stem = algebra.through(backbone.stem(image), algebra.normal(), image)
+        if backbone.preactivated:
+            stem = algebra.norm_act(stem)
         unroll(replace(program, equations=equations), backbone.stages, algebra, stem)
         blocks = tuple(algebra.variances.get(block, 0.0) for block in range(1, len(backbone.stages) + 1))
     if not np.isfinite(blocks).all():
@@ -91,7 +100,9 @@ class DrawAlgebra(Algebra[Draws]):
     backbone: Backbone
     shapes: tuple[Shape, ...]  # of the stem's output, then of each stage
     chance: np.random.Generator
+    preactivation: Preactivation
     variances: dict[int, float] = field(default_factory=dict)  # of the state, by block
+    normed: list[tuple[Draws, Draws]] = field(default_factory=list)  # what was normed, and what it became
 
     def normal(self) -> Draws:
         return _normalised(self.chance.standard_normal(NUM_DRAWS))
@@ -108,12 +119,20 @@ class DrawAlgebra(Algebra[Draws]):
                     draws = _normalised(draws)
                 case Activation(name):
                     draws = self.activation(name)(draws)
-                case SplitConv(activation=name):  # each group ends in a norm and an activation
-                    draws = self.activation(name)(self.normal())
+                case Graph():
+                    draws = self.graph(layer, draws, shape)
                 case SqueezeExcite():  # its gate starts near a half
                     draws = draws / 2
             shape = layer.out_shape(shape)
         return draws
+
+    def graph(self, graph: Graph, draws: Draws, shape: Shape) -> Draws:
+        """What a graph makes of `draws`: a unit of what it joins is one of any of its outputs."""
+        shapes = graph.shapes(shape)
+        nodes = [draws, *(self.chance.permutation(draws) for _ in range(graph.inputs - 1))]
+        for node in graph.nodes:
+            nodes.append(sum((self.through(layers, nodes[at], shapes[at]) for at, layers in node), np.zeros(NUM_DRAWS)))
+        return np.choose(np.arange(NUM_DRAWS) % len(graph.outputs), [nodes[at] for at in graph.outputs])
 
     def activation(self, name: str) -> Callable[[Draws], Draws]:
         if name not in ACTIVATIONS:
@@ -141,7 +160,24 @@ class DrawAlgebra(Algebra[Draws]):
         before = self.shapes[self.backbone.stages[block - 2] if block > 1 else 0]
         after = self.shapes[self.backbone.stages[block - 1]]
         stride = -(-before[1] // after[1])
-        return self.through(TRANSFORMS[kind](before[0], after[0], stride, self.backbone.style), value, before)
+        stage = self.backbone.stages[block - 1]
+        layers = TRANSFORMS[kind](before[0], after[0], stride, self.backbone.styles[stage - 1])
+        first = block == 1 + self.backbone.stages.index(stage)
+        shared = first and (name, branch) not in self.preactivation.apart
+        if isinstance(layers[0], BatchNorm) and shared and (self.is_normed(value) or before != after):
+            value, layers = self.norm_act(value), layers[2:]
+        return self.through(layers, value, before)
+
+    def is_normed(self, draws: Draws) -> bool:
+        return any(draws is made for _, made in self.normed)
+
+    def norm_act(self, draws: Draws) -> Draws:
+        """Norm and activation of `draws`, one for all that read it (see architecture.preactivation)."""
+        for source, made in self.normed:
+            if draws is source or draws is made:
+                return made
+        self.normed.append((draws, self.activation(self.backbone.activation)(_normalised(draws))))
+        return self.normed[-1][1]
 
     def carry(self, value: Draws | None, sequence: str, policy: str, place: int, distance: int) -> Draws | None:
         before, after = self.shapes[place - 1], self.shapes[place]
@@ -149,11 +185,13 @@ class DrawAlgebra(Algebra[Draws]):
             return value
         if policy == "cut":
             return None
+        if (sequence, distance) in self.preactivation.reads:
+            value = self.norm_act(value)
         if policy == "pad":  # the same units are zero in all that is carried to this place
             generator = np.random.default_rng(place)
             return value * (generator.permutation(NUM_DRAWS) < NUM_DRAWS * before[0] / after[0])
         layers: Layers = (Conv(before[0], after[0], 1, -(-before[1] // after[1])),)
-        if not self.backbone.preactivated:
+        if self.backbone.projects_with_norm:
             layers += (BatchNorm(after[0]),)
         return self.through(layers, value, before)
 

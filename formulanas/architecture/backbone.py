@@ -1,7 +1,9 @@
 """Backbones: the stem, the stages and the head that a formula is unrolled over, and the published ones by name."""
 
+import math
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from formulanas.architecture.layers import (
     Activation,
@@ -15,7 +17,7 @@ from formulanas.architecture.layers import (
     out_shape,
     strided,
 )
-from formulanas.architecture.transforms import TRANSFORMS, Style
+from formulanas.architecture.transforms import PREACTIVATED, TRANSFORMS, Style
 from formulanas.errors import InputError, unknown_name
 
 LARGE_IMAGE = 64  # pixels a side from which a stem reduces the resolution fourfold
@@ -38,10 +40,15 @@ class Backbone:
     stem_kernel: int | None = None
     stem_stride: int | None = None
     stem_pool: bool | None = None
+    stem_norm: bool | None = None  # None: where transforms do not begin with their norm
+    shortcut_norm: bool | None = None  # of projections; None: where transforms do not begin with theirs
+    head_width: int | None = None  # of a 1x1 convolution before the pooling; None: no convolution
     conv_bias: bool = False
     ratio: float = 0.25  # of a bottleneck's inside to its output
     cardinality: int = 1  # groups of a bottleneck's 3x3 convolution
     scale: int = 4  # groups of channels of Res2Net
+    kernels: tuple[int, ...] | None = None  # of MBConv, one a stage; None: 3
+    expansions: tuple[int, ...] | None = None  # of MBConv, one a stage; None: 6
     squeeze: int | None = None  # the reduction of squeeze-and-excitation after every transform
     growth: int = 12  # channels that a concatenated transform adds
     compression: float = 0.5  # of concatenated channels where the resolution changes (DenseNet, 1608.06993)
@@ -53,6 +60,10 @@ class Backbone:
         if not len(self.widths) == len(self.depths) == len(self.strides) >= 1:
             lengths = f"{len(self.widths)} widths, {len(self.depths)} depths and {len(self.strides)} strides"
             raise InputError(f"a backbone has one width, depth and stride a stage, but got {lengths}")
+        for name in ("kernels", "expansions"):
+            values: tuple[int, ...] | None = getattr(self, name)
+            if values is not None and (len(values) != len(self.widths) or min(values) < 1):
+                raise InputError(f"{name} are positive, one a stage, but got {values} (backbone.{name})")
         if min(*self.widths, *self.depths, *self.strides) < 1 or sum(self.depths) > MAX_BLOCKS:
             raise InputError(
                 f"widths, depths and strides are at least 1, and blocks at most {MAX_BLOCKS}, but got {self}"
@@ -61,12 +72,27 @@ class Backbone:
             raise InputError(f"1 <= growth, 0 < compression <= 1 must hold, but got {self.growth}, {self.compression}")
         if self.transform not in TRANSFORMS:
             raise InputError(unknown_name("transform", self.transform, TRANSFORMS) + " (backbone.transform)")
-        if "bottleneck" in self.transform or self.transform == "res2net":
+        if "bottleneck" in self.transform or self.transform.startswith("res"):
             unit = self.cardinality * (self.scale if self.transform == "res2net" else 1)
             for width in self.widths:
                 if width * self.ratio != round(width * self.ratio) or width * self.ratio % unit or self.ratio <= 0:
                     law = f"the inside of a {self.transform}, its width times {self.ratio}, is a multiple of {unit}"
                     raise InputError(f"{law}, but the widths are {self.widths} (backbone.ratio, cardinality, scale)")
+
+    def scaled(self, width: float, depth: float) -> "Backbone":
+        """With as many times the channels, to the nearest multiple of 8 that loses no more than a tenth, and blocks."""
+
+        def wider(channels: int) -> int:
+            rounded = max(8, int(channels * width + 4) // 8 * 8)
+            return rounded + 8 if rounded < 0.9 * channels * width else rounded
+
+        return replace(
+            self,
+            widths=tuple(wider(each) for each in self.widths),
+            depths=tuple(math.ceil(each * depth - 1e-9) for each in self.depths),
+            stem_width=None if self.stem_width is None else wider(self.stem_width),
+            head_width=None if self.head_width is None else wider(self.head_width),
+        )
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -74,14 +100,22 @@ class Backbone:
         return tuple(stage for stage, depth in enumerate(self.depths, 1) for _ in range(depth))
 
     @property
-    def style(self) -> Style:
-        """What its transforms share."""
-        return Style(self.activation, self.conv_bias, self.ratio, self.cardinality, self.scale)
+    def styles(self) -> tuple[Style, ...]:
+        """What the transforms of each stage share."""
+        kernels = self.kernels or (3,) * len(self.widths)
+        expansions = self.expansions or (6,) * len(self.widths)
+        common = self.activation, self.conv_bias, self.ratio, self.cardinality, self.scale
+        return tuple(Style(*common, *each) for each in zip(kernels, expansions, strict=True))
 
     @property
     def preactivated(self) -> bool:
         """Whether transforms begin with their norm, so that the head needs one and the stem has none."""
-        return self.transform.startswith("preactivation")
+        return self.transform in PREACTIVATED
+
+    @property
+    def projects_with_norm(self) -> bool:
+        """Whether projections end in a norm, which those of pre-activation networks do not (1603.05027, 1605.07146)."""
+        return not self.preactivated if self.shortcut_norm is None else self.shortcut_norm
 
     def stem(self, image: Shape) -> Layers:
         """The layers before the first block."""
@@ -91,7 +125,7 @@ class Backbone:
         kernel = (7 if large else 3) if self.stem_kernel is None else self.stem_kernel
         stride = (2 if large else 1) if self.stem_stride is None else self.stem_stride
         layers: Layers = (Conv(channels, width, kernel, stride, bias=self.conv_bias),)
-        if not self.preactivated:
+        if not self.preactivated if self.stem_norm is None else self.stem_norm:
             layers += (BatchNorm(width), Activation(self.activation))
         pool = large if self.stem_pool is None else self.stem_pool
         return (*layers, MaxPool(3, 2)) if pool else layers
@@ -107,8 +141,11 @@ class Backbone:
 
     def head(self, channels: int, num_classes: int) -> Layers:
         """The layers after the last block, whose state has `channels` channels."""
-        norm: Layers = (BatchNorm(channels), Activation(self.activation)) if self.preactivated else ()
-        return (*norm, GlobalAveragePool(), Linear(channels, num_classes))
+        layers: Layers = (BatchNorm(channels), Activation(self.activation)) if self.preactivated else ()
+        if self.head_width is not None:
+            norm = (BatchNorm(self.head_width), Activation(self.activation))
+            layers += (Conv(channels, self.head_width, 1, bias=self.conv_bias), *norm)
+        return (*layers, GlobalAveragePool(), Linear(self.head_width or channels, num_classes))
 
 
 def _resnet(depths: tuple[int, ...], transform: str = "basic") -> Backbone:
@@ -122,10 +159,53 @@ def _seresnet(depths: tuple[int, ...], transform: str = "basic") -> Backbone:
     return replace(_resnet(depths, transform), squeeze=16, conv_bias=True)
 
 
+def _wider_bottlenecks(depths: tuple[int, ...], ratio: float, **settings: Any) -> Backbone:
+    """Bottlenecks of the widths of ResNet-50, `ratio` of them wide inside."""
+    return replace(_resnet(depths, "bottleneck"), ratio=ratio, **settings)
+
+
 def _resnext29(cardinality: int, width: int) -> Backbone:
     """Three stages whose outputs are twice as wide as their groups together, as Table 8 of 2108.08689 counts."""
     outputs = tuple(2 * cardinality * width * factor for factor in (1, 2, 4))
     return Backbone(outputs, (3, 3, 3), transform="bottleneck", stem_width=64, ratio=0.5, cardinality=cardinality)
+
+
+def _resnext29_of_the_paper(cardinality: int, width: int) -> Backbone:
+    """Three stages with outputs of 256, 512 and 1024 channels, whatever the groups (Xie et al. 2016, 1611.05431)."""
+    ratio = cardinality * width / 256
+    widths = (256, 512, 1024)
+    return Backbone(widths, (3, 3, 3), transform="bottleneck", stem_width=64, ratio=ratio, cardinality=cardinality)
+
+
+def _densenet(depths: tuple[int, ...], growth: int, stem_norm: bool | None = None) -> Backbone:
+    """Bottlenecks of 4 growth channels, half of the channels kept between stages (DenseNet-BC, 1608.06993)."""
+    return Backbone(
+        (2 * growth,) * len(depths),
+        depths,
+        transform="dense",
+        growth=growth,
+        stem_norm=stem_norm,
+    )
+
+
+def _preactivated_bottlenecks(depth: int) -> Backbone:
+    """Of 9 x depth + 2 layers, for CIFAR (He et al. 2016, 1603.05027)."""
+    return Backbone((64, 128, 256), (depth,) * 3, transform="preactivation_bottleneck", stem_width=16)
+
+
+EFFICIENTNET_B0 = Backbone(  # Tan and Le 2019, 1905.11946, table 1
+    widths=(16, 24, 40, 80, 112, 192, 320),
+    depths=(1, 2, 2, 3, 3, 4, 1),
+    strides=(1, 2, 2, 2, 1, 2, 1),
+    transform="mbconv",
+    activation="silu",
+    stem_width=32,
+    stem_kernel=3,
+    stem_pool=False,
+    head_width=1280,
+    kernels=(3, 3, 5, 3, 5, 5, 3),
+    expansions=(1, 6, 6, 6, 6, 6, 6),
+)
 
 
 def _res2next29(cardinality: int, width: int, scale: int) -> Backbone:
@@ -156,8 +236,28 @@ BACKBONES = {
     "resnext29-4x64d": _resnext29(4, 64),
     "res2next29-6c24w4s": _res2next29(6, 24, 4),
     "res2next29-8c25w4s": _res2next29(8, 25, 4),
+    "resnext29-1x64d": _resnext29_of_the_paper(1, 64),
+    "resnext29-8x64d": _resnext29_of_the_paper(8, 64),
+    "resnext29-16x64d": _resnext29_of_the_paper(16, 64),
+    "resnext50-32x4d": _wider_bottlenecks((3, 4, 6, 3), 0.5, cardinality=32),
+    "resnext101-32x4d": _wider_bottlenecks((3, 4, 23, 3), 0.5, cardinality=32),
+    "resnext101-64x4d": _wider_bottlenecks((3, 4, 23, 3), 1, cardinality=64),
+    "res2net50-26w4s": _wider_bottlenecks((3, 4, 6, 3), 104 / 256, transform="res2net", scale=4),
+    "preact-resnet50": _wider_bottlenecks((3, 4, 6, 3), 0.25, transform="preactivation_bottleneck"),
+    "preact-164": _preactivated_bottlenecks(18),
+    "densenet-100": _densenet((16, 16, 16), 12),
+    "densenet-121": _densenet((6, 12, 24, 16), 32, stem_norm=True),
+    "efficientnet-b0": EFFICIENTNET_B0,
     "wrn-28-10": Backbone((160, 320, 640), (4, 4, 4), transform="preactivation", stem_width=16),
 } | {f"cifar-resnet-{6 * n + 2}": Backbone((16, 32, 64), (n, n, n)) for n in (3, 5, 7, 9, 18)}
+
+
+def compound_scaled(base: Backbone, size: int, phi: float) -> tuple[Backbone, int]:
+    """`base` and the side of its images, scaled together by one number (Tan and Le 2019, 1905.11946, eq. 3).
+
+    Depth grows by 1.2, width by 1.1 and resolution by 1.15 to the power of `phi`, the work by about 2 to that power.
+    """
+    return base.scaled(width=1.1**phi, depth=1.2**phi), round(size * 1.15**phi)
 
 
 def backbone(name: str) -> Backbone:
@@ -173,7 +273,7 @@ def backbone(name: str) -> Backbone:
             transform = "basic" if family == "cifar-resnet" else "preactivation"
             return Backbone((16, 32, 64), (layers // 6,) * 3, transform=transform)
         if family == "preact" and layers >= 9 and layers % 9 == 0:
-            return Backbone((64, 128, 256), (layers // 9,) * 3, transform="preactivation_bottleneck", stem_width=16)
+            return _preactivated_bottlenecks(layers // 9)
         allowed = "6n + 2" + (" or 9n + 2" if family == "preact" else "")
         raise InputError(f"a {family} has {allowed} layers, such as 20 or 110, but got {match[2]}")
     raise InputError(unknown_name("backbone", name, BACKBONES))

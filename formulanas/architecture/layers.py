@@ -28,7 +28,7 @@ class _Free:
 
 @dataclass(frozen=True)
 class Conv(_Free):
-    """A square convolution with half-kernel padding."""
+    """A square convolution with the padding that keeps the size, but for the stride."""
 
     in_channels: int
     out_channels: int
@@ -37,6 +37,7 @@ class Conv(_Free):
     groups: int = 1
     bias: bool = False
     bias_start: float = 0.0
+    dilation: int = 1
 
     def out_shape(self, shape: Shape) -> Shape:
         return self.out_channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
@@ -130,48 +131,17 @@ class StochasticDepth(_Free):
 
 @dataclass(frozen=True)
 class SqueezeExcite(_Free):
-    """Channels scaled by a gate of their means, through `channels // reduction` units (Hu et al. 2017, 1709.01507)."""
+    """Channels scaled by a gate of their means, through `inside` units (Hu et al. 2017, 1709.01507)."""
 
     channels: int
-    reduction: int
+    inside: int
+    activation: str = "relu"
 
     def num_params(self) -> int:
-        inside = self.channels // self.reduction
-        return 2 * self.channels * inside + inside + self.channels
+        return 2 * self.channels * self.inside + self.inside + self.channels
 
     def macs(self, shape: Shape) -> int:
-        return 2 * self.channels * (self.channels // self.reduction)
-
-
-@dataclass(frozen=True)
-class SplitConv(_Free):
-    """3x3 convolutions over `scale` groups of channels, each but the first and last fed the one before's output.
-
-    Every group but the last has a convolution with `cardinality` groups of its own, a norm and an activation
-    (Res2Net, Gao et al. 2019, 1904.01169). With a stride, groups are not fed, and the last is average-pooled.
-    """
-
-    channels: int
-    scale: int
-    stride: int
-    cardinality: int
-    bias: bool
-    activation: str
-
-    @property
-    def conv(self) -> Conv:
-        """The convolution of one group."""
-        width = self.channels // self.scale
-        return Conv(width, width, 3, self.stride, self.cardinality, self.bias)
-
-    def out_shape(self, shape: Shape) -> Shape:
-        return self.channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
-
-    def num_params(self) -> int:
-        return (self.scale - 1) * (self.conv.num_params() + 2 * self.conv.out_channels)
-
-    def macs(self, shape: Shape) -> int:
-        return (self.scale - 1) * self.conv.macs(shape)
+        return 2 * self.channels * self.inside
 
 
 @dataclass(frozen=True)
@@ -187,8 +157,9 @@ class MaxPool(_Free):
 
 @dataclass(frozen=True)
 class AvgPool(_Free):
-    """The mean over squares of `stride` places."""
+    """The mean over squares of `kernel` places, with half-kernel padding unless the squares lie side by side."""
 
+    kernel: int
     stride: int
 
     def out_shape(self, shape: Shape) -> Shape:
@@ -215,6 +186,38 @@ class PadShortcut(_Free):
         return self.out_channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
 
 
+@dataclass(frozen=True)
+class Graph(_Free):
+    """Layers along the edges of a graph: a node is the sum of what its edges bring, and the outputs are joined.
+
+    The first nodes are the input's channels, split into `inputs` equal parts. Then each node has its edges: the number
+    of an earlier node, and the layers from there. `outputs` are the numbers of the nodes that are joined.
+    """
+
+    inputs: int
+    nodes: "tuple[tuple[tuple[int, Layers], ...], ...]"
+    outputs: tuple[int, ...]
+
+    def out_shape(self, shape: Shape) -> Shape:
+        shapes = self.shapes(shape)
+        return sum(shapes[node][0] for node in self.outputs), *shapes[self.outputs[0]][1:]
+
+    def num_params(self) -> int:
+        return sum(layer.num_params() for node in self.nodes for _, layers in node for layer in layers)
+
+    def macs(self, shape: Shape) -> int:
+        shapes = self.shapes(shape)
+        return sum(macs(layers, shapes[source]) for node in self.nodes for source, layers in node)
+
+    def shapes(self, shape: Shape) -> list[Shape]:
+        """The shape of every node."""
+        shapes = [(shape[0] // self.inputs, *shape[1:])] * self.inputs
+        for node in self.nodes:
+            source, layers = node[0]
+            shapes.append(out_shape(layers, shapes[source]))
+        return shapes
+
+
 Layer = (
     Conv
     | Linear
@@ -225,11 +228,11 @@ Layer = (
     | RandomCoefficient
     | StochasticDepth
     | SqueezeExcite
-    | SplitConv
     | MaxPool
     | AvgPool
     | GlobalAveragePool
     | PadShortcut
+    | Graph
 )
 Layers = tuple[Layer, ...]
 

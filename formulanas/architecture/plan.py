@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from formulanas.architecture.backbone import Backbone
 from formulanas.architecture.layers import Layers, Shape
 from formulanas.architecture.planner import Line, Planner, Value
-from formulanas.architecture.widths import growing, transform_widths
+from formulanas.architecture.preactivation import preactivation
+from formulanas.architecture.widths import transform_widths
 from formulanas.formula import expressions as ex
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.program import lower
@@ -44,12 +45,16 @@ def plan(bound: BoundRecursion, backbone: Backbone, image: Shape, num_classes: i
     """
     backbone = replace(backbone, transform=bound.kind("F") or backbone.transform)
     program = lower(bound)
-    widths, joined = transform_widths(program.equations), growing(program.equations)
-    planner = Planner(bound, backbone, backbone.stage_shapes(image), widths, joined)
+    widths, joined = transform_widths(program.equations), program.growing
+    planner = Planner(
+        bound, backbone, backbone.stage_shapes(image), widths, joined, preactivation(bound, backbone, program)
+    )
     images = Value("x", image)
     if any(isinstance(part, ex.Random) for part in bound.parts()):
         planner.emit("batch", "x.shape[0]", [images], image)
     stem = planner.module("stem", backbone.stem(image), images)
+    if backbone.preactivated and not joined:
+        stem = planner.norm_act(stem, 1)
     state = unroll(program, backbone.stages, planner, stem)
     planner.module("head", backbone.head(state.shape[0], num_classes), state)
     return _without_dead_lines(planner)

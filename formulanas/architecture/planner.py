@@ -20,6 +20,7 @@ from formulanas.architecture.layers import (
     macs,
     out_shape,
 )
+from formulanas.architecture.preactivation import Preactivation
 from formulanas.architecture.transforms import TRANSFORMS
 from formulanas.architecture.widths import Width
 from formulanas.errors import InputError, unknown_name
@@ -59,9 +60,11 @@ class Planner(Algebra[Value]):
     shapes: tuple[Shape, ...]  # of the stem, then of each stage
     widths: Mapping[tuple[str, int], Width]
     growing: frozenset[str]
+    preactivation: Preactivation
     modules: dict[str, Layers] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     zero: dict[str, int] = field(default_factory=dict)  # the module's name, and its multiply-accumulates
+    normed: dict[str, Value] = field(default_factory=dict)  # by the variable that they are made of
 
     def emit(self, target: str, code: str, inputs: list[Value], shape: Shape, module: str = "", cost: int = 0) -> Value:
         """Adds a line; `target` is a name, or empty for the next free variable."""
@@ -126,15 +129,34 @@ class Planner(Algebra[Value]):
         kind = self.bound.kind(name) or self.backbone.transform
         if kind not in TRANSFORMS:
             raise InputError(f"{name} = {kind}: {unknown_name('transform', kind, TRANSFORMS)}")
-        width, height, _ = self.shapes[self.backbone.stages[block - 1]]
+        stage = self.backbone.stages[block - 1]
+        width, height, _ = self.shapes[stage]
         wanted = self.widths.get((name, branch), "width")
         channels = {"width": width, "growth": self.backbone.growth, "both": width + self.backbone.growth}[wanted]
         stride = -(-value.shape[1] // height)
-        layers = TRANSFORMS[kind](value.shape[0], channels, stride, self.backbone.style)
-        if self.backbone.squeeze is not None and kind != "gate":
-            layers += (SqueezeExcite(channels, self.backbone.squeeze),)
+        layers = TRANSFORMS[kind](value.shape[0], channels, stride, self.backbone.styles[stage - 1])
+        shared = (name, branch) not in self.preactivation.apart and self.is_shared(value, block)
+        if shared and isinstance(layers[0], BatchNorm):
+            value, layers = self.norm_act(value, stage), layers[2:]
+        if self.backbone.squeeze is not None and kind not in ("gate", "mbconv"):
+            layers += (SqueezeExcite(channels, max(1, channels // self.backbone.squeeze)),)
         label = name if branch == 1 else f"{name}{branch}"
         return self.module(f"{self.place(block)}_{label}", layers, value)
+
+    def is_shared(self, value: Value, block: int) -> bool:
+        """Whether transforms and shortcut of this block read one norm and activation of `value`."""
+        stage = self.backbone.stages[block - 1]
+        first = block == 1 + self.backbone.stages.index(stage)
+        return not self.growing and first and (value.name in self.normed or value.shape != self.shapes[stage])
+
+    def norm_act(self, value: Value, stage: int) -> Value:
+        """Norm and activation of `value`, one for all that read it."""
+        if value.name not in self.normed:
+            name = f"stage{stage}_norm" + (f"_{len(self.normed)}" if f"stage{stage}_norm" in self.modules else "")
+            layers: Layers = BatchNorm(value.shape[0]), Activation(self.backbone.activation)
+            after = self.normed[value.name] = self.module(name, layers, value)
+            self.normed[after.name] = after  # it is not normed again
+        return self.normed[value.name]
 
     def carry(self, value: Value | None, sequence: str, policy: str, place: int, distance: int) -> Value | None:
         before = self.shapes[place - 1] if value is None else value.shape
@@ -148,6 +170,8 @@ class Planner(Algebra[Value]):
             return value
         if policy == "cut":
             return None
+        if value is not None and (sequence, distance) in self.preactivation.reads and not self.growing:
+            value = self.norm_act(value, place)
         stride = -(-before[1] // height)
         name = f"stage{place}_carry_{sequence}" + (f"_{distance}" if distance > 1 else "")
         layers: Layers
@@ -157,10 +181,10 @@ class Planner(Algebra[Value]):
             layers = (PadShortcut(before[0], width, stride),)
         elif sequence in self.growing:  # the transition of DenseNet (1608.06993)
             norm = (BatchNorm(before[0]), Activation(self.backbone.activation))
-            layers = (*norm, Conv(before[0], width, 1), AvgPool(stride))
+            layers = (*norm, Conv(before[0], width, 1), AvgPool(stride, stride))
         else:
             layers = (Conv(before[0], width, 1, stride, bias=self.backbone.conv_bias),)
-            if not self.backbone.preactivated:  # whose shortcuts have no norm (1603.05027, 1605.07146)
+            if self.backbone.projects_with_norm:
                 layers += (BatchNorm(width),)
         if value is None:  # a history that is zero is not computed, but its weights belong to the published counts
             self.modules.setdefault(name, layers)

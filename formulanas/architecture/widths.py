@@ -45,16 +45,3 @@ def transform_widths(equations: Mapping[str, Expression]) -> dict[tuple[str, int
         single = isinstance(equation, ex.Transform)  # a cached call has the width that its readers want
         visit(equation, contexts.get(name, "width") if single else "width")
     return found
-
-
-def growing(equations: Mapping[str, Expression]) -> frozenset[str]:
-    """The sequences whose channels grow from block to block, since each joins channels to its own last value."""
-
-    def joins(part: Expression, name: str) -> bool:
-        if isinstance(part, ex.Transform):
-            return False  # what it reads joined, it brings back to one width
-        parts = part.parts if isinstance(part, ex.Concat) else ()
-        itself = any(isinstance(each, ex.State) and each.sequence == name for each in parts)
-        return itself or any(joins(child, name) for child in ex.children(part))
-
-    return frozenset(name for name, equation in equations.items() if joins(equation, name))

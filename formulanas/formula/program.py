@@ -20,14 +20,17 @@ class Program:
 
     `history` maps each sequence to the number of blocks for which its values are read, None for ever.
     `sums` are the running sums: nothing before the first block, whatever the start policy.
-    `inner` are the transforms applied to values of their own block, `F[n](F[n](u))`: they read the block's own
-    shape, where any other transform reads the shape of the block before.
+    `growing` are the sequences whose channels grow from block to block: each joins channels to its own last value.
+    `inner` are the transforms that read the block's own shape, where any other reads the shape of the block before:
+    those applied to values of their own block, `F[n](F[n](u))`, and those of growing sequences, which cross a change
+    of shape by a transition of their own (DenseNet, 1608.06993).
     """
 
     equations: Mapping[str, Expression]
     policies: Mapping[str, tuple[str, str]]
     history: Mapping[str, int | None]
     sums: frozenset[str]
+    growing: frozenset[str]
     inner: frozenset[tuple[str, Expression]]
 
 
@@ -47,7 +50,9 @@ class _Lowering:
             self.equations = {each: _share(value, expression, name) for each, value in self.equations.items()}
         order = evaluation_order(self.equations)
         equations = {name: self.equations[name] for name in order}
-        return Program(equations, self.policies, _history(equations), frozenset(self.sums), _inner(equations))
+        growing = _growing(equations)
+        inner = _inner(equations, growing)
+        return Program(equations, self.policies, _history(equations), frozenset(self.sums), growing, inner)
 
     def lower(self, expression: Expression) -> Expression:
         expression = ex.map_children(expression, self.lower)
@@ -129,12 +134,25 @@ def _history(equations: Mapping[str, Expression]) -> dict[str, int | None]:
     return depths
 
 
-def _inner(equations: Mapping[str, Expression]) -> frozenset[tuple[str, Expression]]:
+def _inner(equations: Mapping[str, Expression], growing: frozenset[str]) -> frozenset[tuple[str, Expression]]:
     return frozenset(
         (call.name, call.branch)
         for equation in equations.values()
         for call in ex.walk(equation)
         if isinstance(call, ex.Transform)
         for part in ex.walk(call.argument)
-        if isinstance(part, ex.State | ex.Transform) and lag(part.index) == 0
+        if isinstance(part, ex.State | ex.Transform)
+        and (lag(part.index) == 0 or (isinstance(part, ex.State) and part.sequence in growing))
     )
+
+
+def _growing(equations: Mapping[str, Expression]) -> frozenset[str]:
+
+    def joins(part: Expression, name: str) -> bool:
+        if isinstance(part, ex.Transform):
+            return False  # what it reads joined, it brings back to one width
+        parts = part.parts if isinstance(part, ex.Concat) else ()
+        itself = any(isinstance(each, ex.State) and each.sequence == name for each in parts)
+        return itself or any(joins(child, name) for child in ex.children(part))
+
+    return frozenset(name for name, equation in equations.items() if joins(equation, name))

@@ -8,8 +8,9 @@ from torch.nn import functional
 
 from formulanas.architecture import layers as spec
 from formulanas.errors import InputError, unknown_name
-from formulanas.network.channel_groups import SplitConv, SqueezeExcite
+from formulanas.network.channel_gate import SqueezeExcite
 from formulanas.network.coefficients import Coefficients, RandomCoefficient, StochasticDepth
+from formulanas.network.graph import Graph
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": functional.relu,
@@ -29,10 +30,10 @@ class Activation(nn.Module):
         super().__init__()
         if name not in ACTIVATIONS:
             raise InputError(unknown_name("activation", name, ACTIVATIONS))
-        self.name = name
+        self.name, self.in_place = name, name in IN_PLACE
 
     def forward(self, values: Tensor) -> Tensor:
-        if self.name in IN_PLACE:
+        if self.in_place:
             return ACTIVATIONS[self.name](values, inplace=True)
         return ACTIVATIONS[self.name](values)
 
@@ -54,8 +55,9 @@ class PadShortcut(nn.Module):
 def build_layer(layer: spec.Layer) -> nn.Module:
     """The torch module of one layer, convolutions initialised as He et al. (2015, 1502.01852) from their fan-out."""
     match layer:
-        case spec.Conv(inputs, outputs, kernel, stride, groups, bias, bias_start):
-            conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)
+        case spec.Conv(inputs, outputs, kernel, stride, groups, bias, bias_start, dilation):
+            padding = dilation * (kernel // 2)
+            conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias)
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
             if conv.bias is not None:
                 nn.init.constant_(conv.bias, bias_start)
@@ -74,20 +76,20 @@ def build_layer(layer: spec.Layer) -> nn.Module:
             return RandomCoefficient(distribution, parameters)
         case spec.StochasticDepth(rate, per):
             return StochasticDepth(rate, per)
-        case spec.SqueezeExcite(channels, reduction):
-            return SqueezeExcite(channels, reduction)
-        case spec.SplitConv(stride=stride, scale=scale, activation=name):
-            convs = [build_layer(layer.conv) for _ in range(scale - 1)]
-            norms: list[nn.Module] = [nn.BatchNorm2d(layer.conv.out_channels) for _ in range(scale - 1)]
-            return SplitConv(convs, norms, Activation(name), stride)
+        case spec.SqueezeExcite(channels, inside, name):
+            return SqueezeExcite(channels, inside, Activation(name))
         case spec.MaxPool(kernel, stride):
             return nn.MaxPool2d(kernel, stride, kernel // 2)
-        case spec.AvgPool(stride):
-            return nn.AvgPool2d(stride, ceil_mode=True)
+        case spec.AvgPool(kernel, stride):
+            if kernel == stride:
+                return nn.AvgPool2d(kernel, stride, ceil_mode=True)
+            return nn.AvgPool2d(kernel, stride, kernel // 2)
         case spec.GlobalAveragePool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case spec.PadShortcut(inputs, outputs, stride):
             return PadShortcut(inputs, outputs, stride)
+        case spec.Graph(inputs, nodes, outputs):
+            return Graph(inputs, [[(source, _edge(layers)) for source, layers in node] for node in nodes], outputs)
         case _:
             assert_never(layer)
 
@@ -95,4 +97,10 @@ def build_layer(layer: spec.Layer) -> nn.Module:
 def build_layers(layers: spec.Layers) -> nn.Module:
     """One module for a sequence of layers."""
     modules = [build_layer(layer) for layer in layers]
+    if modules and isinstance(modules[0], Activation):
+        modules[0].in_place = False  # what it reads may be read by others too
     return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
+
+
+def _edge(layers: spec.Layers) -> nn.Module:
+    return build_layers(layers) if layers else nn.Identity()
