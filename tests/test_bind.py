@@ -146,3 +146,11 @@ def test_published_formulas_bind_by_name() -> None:
     assert bind_formula("multi-residual", {"k": 3}).text.count("F[n") == 3
     with pytest.raises(InputError, match="did you mean 'resnet'"):
         bind_formula("resnt")
+
+
+def test_the_kind_of_a_transform_can_be_a_symbol() -> None:
+    """`F = t` names a kind, and a symbol where a value for it is given."""
+    text = "x[n] = relu(x[n-1] + F[n](x[n-1])); F = t"
+    assert bind(text, {"t": "res2net"}).kind("F") == "res2net"
+    assert bind(text).kind("F") == "t"
+    assert unbound(parse(text).with_free_kinds(["t", "u"]), {}) == ("t",)

@@ -26,6 +26,8 @@ def bind(recursion: Recursion | str, values: Mapping[str, Value] | None = None) 
     Raises InputError for symbols without a value, values without a symbol, and formulas that have no meaning.
     """
     recursion = parse(recursion) if isinstance(recursion, str) else recursion
+    if values and not recursion.free_kinds:
+        recursion = recursion.with_free_kinds(values)
     binding = _Binding(recursion, values or {})
     if missing := binding.missing:
         hint = next(
@@ -61,6 +63,9 @@ class _Binding:
             if value not in known:
                 raise InputError(f"{name} = {value}: {unknown_name('policy', value, known)}")
             self.declarations[name] = value
+        for name, value in recursion.kinds():
+            if value in recursion.free_kinds and (kind := self.value(value)) is not None:
+                self.declarations[name] = str(kind)
         if not self.missing:
             self.equations = {name: canonical(value) for name, value in self.equations.items()}
 

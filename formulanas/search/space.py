@@ -198,7 +198,7 @@ def build_space(document: SpaceDocument) -> Space:
     """The space of a document. Raises InputError where symbols, domains or points do not fit the formula."""
     if document.schema != 1:
         raise InputError(f"schema must be 1, but is {document.schema}; it was written by a later version")
-    recursion = parse(document.formula)
+    recursion = parse(document.formula).with_free_kinds(document.symbols)
     for name, domain in document.symbols.items():
         if name not in recursion.symbols:
             raise InputError(f"{unknown_name('symbol', name, recursion.symbols)} (symbols.{name})")
