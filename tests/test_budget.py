@@ -47,3 +47,11 @@ def test_a_budget_out_of_reach_says_so() -> None:
     """Ten parameters are fewer than the narrowest network has."""
     with pytest.raises(InputError, match="no width gives params within 2%"):
         fit_width(Architecture(bind_formula("resnet"), BACKBONE, IMAGE, 10), "params", 10)
+
+
+def test_the_transform_may_be_the_formulas() -> None:
+    """Widths that a declared transform cannot have become multiples of what it needs: of 16 for Res2Net."""
+    recursion = bind("x[n] = relu(x[n-1] + F[n](x[n-1])); F = res2net")
+    fitted = fit_width(Architecture(recursion, BACKBONE, IMAGE, 10), "params", 150_000)
+    assert fitted.plan.num_params == pytest.approx(150_000, rel=0.02)
+    assert all(width % 16 == 0 for width in fitted.backbone.widths)

@@ -20,7 +20,8 @@ def fit_width(architecture: Architecture, measure: Measure, budget: int) -> Arch
     The ratios of the widths are kept up to rounding, then single stages give way; the stem follows the first
     stage as in the backbone. Raises InputError where no width comes near enough.
     """
-    unit = _unit(architecture.backbone)
+    kind = architecture.recursion.kind("F") or architecture.backbone.transform
+    unit = _unit(architecture.backbone, kind)
     low, high = 0.0, 1.0
     while _cost(_scaled(architecture, high, unit), measure) < budget and high < 1024:
         low, high = high, 2 * high
@@ -53,14 +54,12 @@ def _cost(architecture: Architecture, measure: Measure) -> int:
     return architecture.plan.num_params if measure == "params" else architecture.plan.macs
 
 
-def _unit(backbone: Backbone) -> int:
-    """What every width must be a multiple of, so that bottlenecks, groups and splits come out even."""
-    groups = backbone.cardinality * (backbone.scale if backbone.transform == "res2net" else 1)
-    return next(unit for unit in range(1, 4097) if unit * backbone.ratio % groups == 0) if _narrows(backbone) else 1
-
-
-def _narrows(backbone: Backbone) -> bool:
-    return "bottleneck" in backbone.transform or backbone.transform.startswith("res")
+def _unit(backbone: Backbone, kind: str) -> int:
+    """What every width must be a multiple of, so that bottlenecks, groups and splits of a transform come out even."""
+    if not ("bottleneck" in kind or kind.startswith("res")):
+        return 1
+    groups = backbone.cardinality * (backbone.scale if kind == "res2net" else 1)
+    return next(unit for unit in range(1, 4097) if unit * backbone.ratio % groups == 0)
 
 
 def _scaled(architecture: Architecture, factor: float, unit: int) -> Architecture:

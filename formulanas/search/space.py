@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from formulanas.formula.recursion import Recursion
 from formulanas.records import from_mapping, read_value, read_yaml
 
 Scalar = int | float | str
+BLOCKS = "blocks"  # the symbol that is no part of a formula: the number of blocks of every stage
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,21 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What every candidate has, to within 2 %, its width scaled: parameters or multiply-accumulates; None: as it is."""
+
+    params: int | None = None
+    macs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.params is not None and self.macs is not None:
+            raise InputError("a budget is of params or of macs, not of both (budget)")
+        for name in ("params", "macs"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise InputError(f"1 <= {name} must hold, but got {value} (budget.{name})")
+
+
+@dataclass(frozen=True)
 class ConfirmSettings:
     """The best `top`, and the best named point, are trained again `seeds` times, `factor` times as long."""
 
@@ -116,6 +132,7 @@ class SpaceDocument:
     proxy: ProxySettings = ProxySettings()
     search: SearchSettings = SearchSettings()
     limits: Limits = Limits()
+    budget: Budget = Budget()
     confirm: ConfirmSettings = ConfirmSettings()
     description: str = ""
     schema: int = 1
@@ -138,7 +155,7 @@ class Space:
     def choose(self, chooser: Chooser) -> dict[str, Value]:
         """A binding by `chooser`, which is asked only for what the formula needs, given the values before."""
         values: dict[str, Value] = {}
-        while missing := unbound(self.recursion, values):
+        while missing := self.missing(values):
             for name in missing:
                 values[name] = chooser(name, self.domains[name.partition("[")[0]])
         return values
@@ -147,7 +164,7 @@ class Space:
         """All bindings, where all domains are finite."""
 
         def extend(values: dict[str, Value]) -> Iterator[dict[str, Value]]:
-            missing = unbound(self.recursion, values)
+            missing = self.missing(values)
             if not missing:
                 yield values
                 return
@@ -161,9 +178,20 @@ class Space:
         """Whether every domain has finitely many values."""
         return all(listed(domain) is not None for domain in self.domains.values())
 
+    def missing(self, values: Mapping[str, Value]) -> tuple[str, ...]:
+        """The symbols that still need values, given `values`."""
+        blocks = (BLOCKS,) if BLOCKS in self.domains and BLOCKS not in values else ()
+        return unbound(self.recursion, values) + blocks
+
     def bind(self, values: Mapping[str, Value]) -> BoundRecursion:
         """The bound recursion of a binding."""
-        return bind(self.recursion, values)
+        return bind(self.recursion, {name: value for name, value in values.items() if name != BLOCKS})
+
+    def backbone(self, values: Mapping[str, Value], base: Backbone) -> Backbone:
+        """`base` with as many blocks in each stage as a binding says."""
+        if BLOCKS not in self.domains:
+            return base
+        return replace(base, depths=(int(values[BLOCKS]),) * len(base.depths))
 
 
 def listed(domain: Domain) -> list[Scalar] | None:
@@ -200,7 +228,7 @@ def build_space(document: SpaceDocument) -> Space:
         raise InputError(f"schema must be 1, but is {document.schema}; it was written by a later version")
     recursion = parse(document.formula).with_free_kinds(document.symbols)
     for name, domain in document.symbols.items():
-        if name not in recursion.symbols:
+        if name not in (*recursion.symbols, BLOCKS):
             raise InputError(f"{unknown_name('symbol', name, recursion.symbols)} (symbols.{name})")
         if isinstance(domain, list) and not domain:
             raise InputError(f"a domain has at least one value, but that of {name} is empty (symbols.{name})")
@@ -215,7 +243,7 @@ def build_space(document: SpaceDocument) -> Space:
             if value not in document.symbols[symbol]:
                 raise InputError(f"{name} = {value} is not in the domain of {symbol} (points.{point}.{name})")
         try:
-            bind(recursion, values)
+            space.bind(values)
         except InputError as error:
             raise InputError(f"{error} (points.{point})") from None
     return space
