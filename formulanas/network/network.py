@@ -20,9 +20,13 @@ class Network(nn.Module):
         self.architecture = architecture
         for name, layers in architecture.plan.modules.items():
             self.add_module(name, build_layers(layers))
-        self.source = architecture.plan.source()
-        self._run = compile_forward(self.source, architecture.digest, ACTIVATIONS)
+        self.follow(architecture.plan.source(), ACTIVATIONS)
         self.has_chance = any(isinstance(module, CHANCE) for module in self.modules())
+
+    def follow(self, source: str, functions: Mapping[str, Callable[..., Any]]) -> None:
+        """From now on the forward pass is `source`, the code of a plan, which may call `functions` by their names."""
+        self.source = source
+        self._run = compile_forward(source, self.architecture.digest, functions)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self._run(self, images)
