@@ -13,7 +13,7 @@ from formulanas.errors import InputError, unknown_name
 from formulanas.formula.bind import Value, bind
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.published import atlas, bind_formula
-from formulanas.records import from_mapping, read_json, read_yaml
+from formulanas.records import from_mapping, read_json, read_yaml, to_plain
 
 RUNS_DIR = Path("runs")
 STUDY_FILE, LEADERBOARD_FILE, TRIAL_FILE = "study.yaml", "leaderboard.json", "trial.json"
@@ -132,19 +132,26 @@ def resolve(target: str, values: Mapping[str, Value] | None = None) -> Target:
     return _of_run(find_run(name), which or "best")
 
 
+def with_changes(backbone: Backbone, changes: Mapping[str, Any] | None) -> Backbone:
+    """`backbone` with the settings that a trial changed: its blocks, and the widths of its budget."""
+    return from_mapping(Backbone, {**to_plain(backbone), **changes}, "backbone") if changes else backbone
+
+
 def _of_run(run: Run, which: str) -> Target:
+    changes: Mapping[str, Any] | None = None
     if which == "best":
-        text = run.leaderboard()["best"]["formula"]
+        best = run.leaderboard()["best"]
+        text, changes = best["formula"], best.get("backbone")
     elif re.fullmatch(r"\d+", which):
         trial = run.trial(int(which))
-        text = trial.get("formula") or ""
+        text, changes = trial.get("formula") or "", trial.get("backbone")
         if not text:
             raise InputError(f"trial {which} of {run.name} has no architecture: {trial.get('reason')}")
     else:
         raise InputError(f"{run.name}:{which} names no trial; write {run.name}:best or {run.name}:17")
     proxy = run.settings()["proxy"]
     backbone = from_mapping(Backbone, proxy["backbone"], f"{run.name}/{STUDY_FILE}: proxy.backbone")
-    return Target(bind(text), f"{run.name}:{which}", run, backbone, proxy["dataset"])
+    return Target(bind(text), f"{run.name}:{which}", run, with_changes(backbone, changes), proxy["dataset"])
 
 
 def _of_retraining(folder: Path) -> Target:

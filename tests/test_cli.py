@@ -19,9 +19,11 @@ from formulanas.records import read_json
 POINTS = ["plain", "resnet", "resnet-s", "anchored", "accumulated", "multi-residual"]
 SPACE = Path(__file__).parents[1] / "search_spaces" / "recursion.yaml"
 OPTIONS = {  # the contract: an option that goes or changes its name breaks scripts
-    "search": "data-dir dataset json name resume seed set trials workers",
+    "search": "address data-dir dataset executor gpus json name resume seed set trials workers",
     "status": "json watch",
-    "retrain": "backbone bind checkpoint-minutes data-dir dataset epochs json recipe resume seed",
+    "retrain": "accumulate backbone bind checkpoint-minutes compile data-dir dataset decoders epochs fixres json recipe resume scale seed seeds skip-broken ten-crop",
+    "export": "-o backbone bind dataset format json output",
+    "compare": "alpha columns json lower-is-better mixed plot table",
     "show": "backbone bind blocks dataset equals json source svg",
     "paths": "backbone bind blocks expand json measure plot",
     "space": "count json no-count samples set",
@@ -108,7 +110,7 @@ def test_atlas_and_data_list_what_there_is() -> None:
     formulas = shown("atlas")["formulas"]
     assert {entry["name"] for entry in formulas} == set(atlas())  # type: ignore[attr-defined]
     listed = shown("data")["datasets"]
-    assert [entry["name"] for entry in listed] == ["cifar10-mini", "cifar10", "cifar100"]  # type: ignore[attr-defined]
+    assert [entry["name"] for entry in listed] == ["cifar10-mini", "cifar10", "cifar100", "imagenet"]  # type: ignore[attr-defined]
     assert invoke("data", "cifar10-mini").stdout.startswith(
         "cifar10-mini: 4,000 training and 1,000 test images, complete"
     )
@@ -142,6 +144,9 @@ MISTAKES = [
     (("search", "--resume"), "no run"),
     (("search", "space.yaml", "--trials", "0"), "1 <= trials"),
     (("search", "space.yaml", "--workers", "0"), "1 <= workers"),
+    (("search", "space.yaml", "--executor", "rai"), "did you mean 'ray'"),
+    (("search", "space.yaml", "--address", "auto"), "add --executor ray"),
+    (("search", "space.yaml", "--executor", "ray", "--gpus", "1.5"), "a part of a GPU"),
     (("search", "space.yaml", "--data-dir", "nowhere"), "no data directory nowhere"),
     (("search", "space.yaml", "--dataset", "cifar10"), "cannot be fetched"),
     (("search", "space.yaml", "--name", "../x"), "a run's name"),
@@ -160,6 +165,12 @@ MISTAKES = [
     (("retrain", "nope"), "no target 'nope'"),
     (("retrain", "resnet", "--recipe", "cifr"), "did you mean 'cifar'"),
     (("retrain", "resnet", "--data-dir", "nowhere"), "no data directory nowhere"),
+    (("retrain", "resnet", "--recipe", "nowhere.yaml"), "no file nowhere.yaml"),
+    (("retrain", "resnet", "--fixres", "224"), "cifar10-mini have one size"),
+    (("retrain", "resnet", "--ten-crop"), "those of cifar10-mini are whole"),
+    (("retrain", "resnet", "--dataset", "imagenet"), "image-net.org/download-images"),
+    (("retrain", "resnet", "--accumulate", "129"), "1 <= accumulate <= 128"),
+    (("retrain", "resnet", "--scale", "11"), "-10 <= scale <= 10"),
     (("status", "nope"), "no run 'nope'"),
     (("space", "space.yaml", "--set", "symbols=1"), "symbols"),
 ]

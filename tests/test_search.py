@@ -15,7 +15,7 @@ from formulanas.architecture.backbone import Backbone
 from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
 from formulanas.search.screen import figures, reason_to_reject
-from formulanas.search.space import Limits
+from formulanas.search.settings import Limits
 
 # Python reads this at the start of every process that the command starts: it notes each data file that is opened
 SPY = """

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from formulanas.errors import InputError
+
 Shape = tuple[int, int, int]  # (channels, height, width)
 
 
@@ -210,7 +212,9 @@ class Graph(_Free):
         return sum(macs(layers, shapes[source]) for node in self.nodes for source, layers in node)
 
     def shapes(self, shape: Shape) -> list[Shape]:
-        """The shape of every node."""
+        """The shape of every node. Raises InputError for channels that cannot be split equally."""
+        if shape[0] % self.inputs:
+            raise InputError(f"{shape[0]} channels cannot be split into {self.inputs} equal parts, as a transform needs")
         shapes = [(shape[0] // self.inputs, *shape[1:])] * self.inputs
         for node in self.nodes:
             source, layers = node[0]

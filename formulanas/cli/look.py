@@ -193,12 +193,10 @@ def data(name: str | None, data_dir: Path | None, as_json: bool) -> None:
 
     folder = data_dir or DEFAULT_DATA_DIR
     if name:
-        from formulanas.data.test_set import read_test_set
-        from formulanas.data.training_set import read_training_set
+        from formulanas.data.verify import verify
 
         fetch(name, folder)
-        sizes = len(read_training_set(name, folder)), len(read_test_set(name, folder))
-        click.echo(f"{name}: {sizes[0]:,} training and {sizes[1]:,} test images, complete", err=as_json)
+        click.echo(f"{name}: {verify(name, folder)}", err=as_json)
     listed = [entry for entry in catalogue(folder) if name in (None, entry["name"])]
     if as_json:
         print_json({"datasets": listed})

@@ -16,6 +16,9 @@ from formulanas.errors import InputError
 @click.option("--name", help="The run's name, a folder in runs/; by default the space's name and a number.")
 @click.option("--resume", is_flag=True, help="Go on with a run: --name, or the latest of this space.")
 @click.option("--workers", type=int, help="Trials side by side; by default what the machine carries.")
+@click.option("--executor", default="local", show_default=True, help="Who trains: local processes, or ray (Ray Tune).")
+@click.option("--address", help="A Ray cluster, auto or HOST:PORT; by default Ray is started on this machine.")
+@click.option("--gpus", type=float, help="GPUs for each trial on Ray, such as 0.25.  [default: 1 where there are any]")
 @click.option("--dataset", help="The images of the proxy: auto, cifar10-mini, cifar10 or cifar100.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are; by default data/.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting: proxy.recipe.epochs=5.")
@@ -27,6 +30,9 @@ def search(
     name: str | None,
     resume: bool,
     workers: int | None,
+    executor: str,
+    address: str | None,
+    gpus: float | None,
     dataset: str | None,
     data_dir: Path | None,
     settings: tuple[str, ...],
@@ -40,7 +46,7 @@ def search(
     from formulanas.search.search import search as run_search
 
     if resume and (settings or dataset or data_dir):
-        raise InputError("a resumed run keeps its settings (study.yaml); only --trials and --workers can be new")
+        raise InputError("a resumed run keeps its settings (study.yaml); only --trials and its executor can be new")
     try:
         board = run_search(
             space,
@@ -48,6 +54,9 @@ def search(
             trials=trials,
             seed=seed,
             workers=workers,
+            executor=executor,
+            address=address,
+            gpus=gpus,
             dataset=dataset,
             data_dir=data_dir,
             overrides=pairs(settings, "--set"),
@@ -98,11 +107,19 @@ def status(run: str | None, watch: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("target")
-@click.option("--backbone", help="The backbone to train it over.  [default: cifar-resnet-20]")
-@click.option("--dataset", help="cifar10, cifar100 or cifar10-mini; by default that of the search.")
-@click.option("--recipe", default="cifar", show_default=True, help="The recipe by name.")
+@click.option("--backbone", help="The backbone to train it over.  [default: cifar-resnet-20, for imagenet resnet18]")
+@click.option("--dataset", help="cifar10, cifar100, cifar10-mini or imagenet; by default that of the search.")
+@click.option("--recipe", help="The recipe by name, or a YAML file.  [default: cifar, for imagenet imagenet]")
 @click.option("--epochs", type=click.IntRange(1), help="Stretch or shorten the recipe's schedule.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=1, help="Train so many, with the seeds from --seed on.")
+@click.option("--scale", type=float, metavar="PHI", help="Scale the backbone, and ImageNet's images, by 1905.11946.")
+@click.option("--fixres", type=click.IntRange(1), metavar="SIZE", help="Tune head and norms for test images of SIZE.")
+@click.option("--ten-crop", is_flag=True, help="Evaluate ten crops of each image too (ImageNet).")
+@click.option("--accumulate", type=int, default=1, help="Parts of a batch, where it does not fit in memory.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network (torch.compile).")
+@click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read.")
+@click.option("--decoders", type=click.IntRange(0), help="Processes that decode images.  [default: one a core]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are; by default data/.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
 @click.option("--checkpoint-minutes", default=2.0, show_default=True, help="The time between checkpoints.")
@@ -112,9 +129,17 @@ def retrain(
     target: str,
     backbone: str | None,
     dataset: str | None,
-    recipe: str,
+    recipe: str | None,
     epochs: int | None,
     seed: int,
+    seeds: int,
+    scale: float | None,
+    fixres: int | None,
+    ten_crop: bool,
+    accumulate: int,
+    compiled: bool,
+    skip_broken: bool,
+    decoders: int | None,
     data_dir: Path | None,
     resume: bool,
     checkpoint_minutes: float,
@@ -122,31 +147,36 @@ def retrain(
     as_json: bool,
 ) -> None:
     """Train TARGET through a full schedule, and evaluate it on the test set once, at the end."""
+    from dataclasses import asdict
+
+    from formulanas.retrain import Options, retrain_seeds
     from formulanas.retrain import retrain as run_retrain
 
+    options: Options = {
+        "values": pairs(bindings, "--bind"),
+        "backbone_name": backbone,
+        "dataset_name": dataset,
+        "recipe_name": recipe,
+        "epochs": epochs,
+        "seed": seed,
+        "data_dir": data_dir,
+        "resume": resume,
+        "checkpoint_minutes": checkpoint_minutes,
+        "console": console(as_json),
+        "scale": scale,
+        "fixres": fixres,
+        "ten_crops": ten_crop,
+        "accumulate": accumulate,
+        "compiled": compiled,
+        "skip_broken": skip_broken,
+        "decoders": decoders,
+    }
     try:
-        result = run_retrain(
-            target,
-            values=pairs(bindings, "--bind"),
-            backbone_name=backbone,
-            dataset_name=dataset,
-            recipe_name=recipe,
-            epochs=epochs,
-            seed=seed,
-            data_dir=data_dir,
-            resume=resume,
-            checkpoint_minutes=checkpoint_minutes,
-            console=console(as_json),
-        )
+        outcome = run_retrain(target, **options) if seeds == 1 else retrain_seeds(target, seeds, **options)
     except KeyboardInterrupt:
         click.echo("\nInterrupted: go on from the last checkpoint by the same command with --resume.", err=True)
         sys.exit(EXIT_INTERRUPTED)
     if as_json:
-        from dataclasses import asdict
-
-        print_json(asdict(result))
+        print_json(asdict(outcome))
     else:
-        click.echo(
-            f"test accuracy {100 * result.top1:.2f} % top-1, {100 * result.top5:.2f} % top-5 on {result.test_images:,} "
-            f"images, after {result.epochs} epochs in {result.seconds:.0f} s (seed {result.seed}); in {result.folder}"
-        )
+        click.echo(outcome.statement)

@@ -1,15 +1,13 @@
 """The leaderboard of a search: candidates by confirmed mean, then by proxy, the published points marked."""
 
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-
-# The 97.5 % quantiles of Student's t for 1 to 10 degrees of freedom; the last serves for more
-STUDENT_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,10 @@ class Row:
     params: int
     macs: int
     seconds: float  # of one training
+    latency: float | None = None  # milliseconds an image, where it is an objective
+    memory: float | None = None  # bytes an image that training keeps, where it is an objective
+    backbone: dict[str, Any] | None = None  # what differs from the proxy's
+    front: bool = False  # on the Pareto front of the objectives
 
     def to_json(self) -> dict[str, Any]:
         """The row as documents and `--json` hold it."""
@@ -38,9 +40,15 @@ class Row:
 
 
 def rank(
-    trials: Iterable[Mapping[str, Any]], confirmations: Iterable[Mapping[str, Any]], names: Mapping[str, str]
+    trials: Iterable[Mapping[str, Any]],
+    confirmations: Iterable[Mapping[str, Any]],
+    names: Mapping[str, str],
+    costs: Sequence[str] = ("params",),
 ) -> list[Row]:
-    """The rows of a leaderboard, best first, from the documents of trials and confirmations; `names` maps keys."""
+    """The rows of a leaderboard, best first, from the documents of trials and confirmations; `names` maps keys.
+
+    The Pareto front is that of the accuracy over the `costs`, among candidates that are equally confirmed.
+    """
     confirmed: dict[str, list[Mapping[str, Any]]] = {}
     for document in confirmations:
         if document["value"] is not None:
@@ -64,33 +72,53 @@ def rank(
                 params=trial["params"],
                 macs=trial["macs"],
                 seconds=statistics.fmean([each["seconds"] for each in results] or [trial["seconds"]]),
+                backbone=trial.get("backbone"),
+                latency=trial.get("latency"),
+                memory=trial.get("memory"),
             )
         )
+    rows = [replace(row, front=not any(_beats(other, row, costs) for other in rows)) for row in rows]
     return sorted(rows, key=lambda row: (not row.confirmed, -row.mean, row.trial))
 
 
+def _beats(first: Row, second: Row, costs: Sequence[str]) -> bool:
+    """Whether the first is at least as good in accuracy and all costs, and better in one."""
+    if first.confirmed != second.confirmed:
+        return False
+    pairs = [(first.mean, second.mean), *((-getattr(first, cost), -getattr(second, cost)) for cost in costs)]
+    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
+
+
 def verdict(rows: list[Row], confirmations: Iterable[Mapping[str, Any]]) -> str:
-    """What may be said of the winner against the best other confirmed candidate, and the best named one.
+    """What may be said of the winner against the best other confirmed candidate, and the best named one."""
+    documents = list(confirmations)
+    others = [row for row in rows[1:] if row.confirmed]
+    rivals = [*others[:1], *[row for row in others[1:] if row.name][:1]]
+    return "; ".join(compare(rows[0], rival, documents) for rival in rivals)
+
+
+def compare(winner: Row, rival: Row, confirmations: Iterable[Mapping[str, Any]]) -> str:
+    """What may be said of two confirmed candidates.
 
     Draws are paired: all candidates share the split of a draw. The interval is Student's, at 95 %.
     """
+    if winner.key == rival.key:
+        return f"trial {winner.trial} is the same architecture as {rival.name or f'trial {rival.trial}'}"
     values: dict[str, dict[int, float]] = {}
     for document in confirmations:
         if document["value"] is not None:
             values.setdefault(document["key"], {})[document["draw"]] = document["value"]
-    others = [row for row in rows[1:] if row.confirmed]
-    rivals = [*others[:1], *[row for row in others[1:] if row.name][:1]]
-    return "; ".join(_against(rows[0], rival, values) for rival in rivals)
+    return _against(winner, rival, values)
 
 
 def _against(winner: Row, rival: Row, values: Mapping[str, Mapping[int, float]]) -> str:
-    first, second = values[winner.key], values[rival.key]
+    first, second = values.get(winner.key, {}), values.get(rival.key, {})
     differences = [100 * (first[draw] - second[draw]) for draw in sorted(first.keys() & second.keys())]
     name = rival.name or f"trial {rival.trial}"
     if len(differences) < 2:
         return f"one seed each cannot tell trial {winner.trial} from {name}"
     mean, freedom = statistics.fmean(differences), len(differences) - 1
-    half = STUDENT_95[min(freedom, len(STUDENT_95)) - 1] * statistics.stdev(differences) / len(differences) ** 0.5
+    half = float(stats.t.ppf(0.975, freedom)) * statistics.stdev(differences) / len(differences) ** 0.5
     interval = f"{mean:+.1f} points, 95 % interval {mean - half:+.1f} to {mean + half:+.1f}, n = {len(differences)}"
     says = "is better than" if mean - half > 0 else "cannot be told from"
     return f"trial {winner.trial} {says} {name} ({interval})"
@@ -111,6 +139,7 @@ def print_leaderboard(console: Console, rows: Iterable[Row]) -> None:
             f"{place:>3}  {f'{100 * row.mean:.1f}{spread} %':>12}  {row.n:>2}  {row.params:>11,}  "
             f"{f'{row.macs / 1e6:.1f} M':>9}  {row.seconds:>7.0f}  {row.trial:>5}"
         )
+        figures += " ◆" if row.front else "  "
         name = f"  [bold green]{row.name}[/bold green]" if row.name else ""
         console.print(figures + name, soft_wrap=True, highlight=False)
         console.print(f"     [dim]{escape(row.formula)}[/dim]", soft_wrap=True, highlight=False)

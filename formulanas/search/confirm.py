@@ -7,16 +7,16 @@ from typing import Any
 
 from rich.markup import escape
 
+from formulanas.architecture.backbone import Backbone
 from formulanas.recipe import Recipe
 from formulanas.records import read_json, write_json
+from formulanas.report.audit import completed
 from formulanas.report.progress import Reporter
-from formulanas.search.driver import MAX_RETRIES, POLL_SECONDS
-from formulanas.search.pool import WorkerPool
 from formulanas.search.proxy import Proxy
-from formulanas.search.space import ConfirmSettings
-from formulanas.search.worker import Task
+from formulanas.search.settings import ConfirmSettings
+from formulanas.search.work import MAX_RETRIES, Message, Task
 from formulanas.seeds import derive_seed
-from formulanas.store import Run
+from formulanas.store import Run, with_changes
 
 FOLDER = "confirm"
 
@@ -27,6 +27,7 @@ class Confirmation:
 
     key: str
     formula: str
+    backbone: Backbone
     draw: int
 
     def path(self, run: Run) -> Path:
@@ -39,14 +40,23 @@ def confirmation_recipe(proxy: Proxy, settings: ConfirmSettings) -> Recipe:
     return proxy.recipe.scaled(max(1, round(proxy.recipe.epochs * settings.factor)))
 
 
-def choose(trials: Iterable[Mapping[str, Any]], settings: ConfirmSettings) -> list[Confirmation]:
-    """The trainings that confirm the best candidates of ended `trials`, and the best published point among them."""
-    done = [trial for trial in trials if trial["state"] == "COMPLETE" and trial["duplicate_of"] is None]
-    done.sort(key=lambda trial: (-trial["value"], trial["number"]))
-    chosen = done[: settings.top]
-    chosen += [trial for trial in done if trial["point"]][:1]
-    candidates = {trial["key"]: trial["formula"] for trial in chosen}
-    return [Confirmation(key, text, draw) for key, text in candidates.items() for draw in range(settings.seeds)]
+def choose(
+    trials: Iterable[Mapping[str, Any]], settings: ConfirmSettings, proxy_backbone: Backbone
+) -> list[Confirmation]:
+    """The trainings that confirm the best candidates of ended `trials`, the best named points, and some for the audit.
+
+    Those for the audit are spread evenly over the rest of the proxy's order, so that it can be judged as a whole.
+    """
+    done = sorted(completed(trials), key=lambda trial: (-trial["value"], trial["number"]))
+    chosen = done[: settings.top] + [trial for trial in done if trial["point"]][: settings.points]
+    rest = [trial for trial in done if trial not in chosen]
+    chosen += [rest[round(at * (len(rest) - 1) / max(1, settings.audit - 1))] for at in range(settings.audit) if rest]
+    candidates = {trial["key"]: trial for trial in chosen}
+    return [
+        Confirmation(key, trial["formula"], with_changes(proxy_backbone, trial["backbone"]), draw)
+        for key, trial in candidates.items()
+        for draw in range(settings.seeds)
+    ]
 
 
 def read_confirmations(run: Run) -> list[dict[str, Any]]:
@@ -54,54 +64,64 @@ def read_confirmations(run: Run) -> list[dict[str, Any]]:
     return [read_json(path) for path in sorted((run.folder / FOLDER).glob("*.json"))]
 
 
-def confirm(
-    run: Run,
-    proxy: Proxy,
-    seed: int,
-    recipe: Recipe,
-    todo: list[Confirmation],
-    pool: WorkerPool[int],
-    reporter: Reporter,
-) -> None:
-    """Trains what of `todo` has no result yet, and writes each result when it is there."""
-    waiting = [place for place, each in enumerate(todo) if not each.path(run).is_file()]
-    retries = dict.fromkeys(waiting, 0)
-    seconds = dict.fromkeys(waiting, 0.0)
-    values: dict[int, float | None] = dict.fromkeys(waiting)
-    while waiting or pool.num_busy:
-        while waiting and pool.num_idle:
-            place = waiting.pop(0)
-            each = todo[place]
-            seconds[place], values[place] = 0.0, None
-            own, split = derive_seed(seed, FOLDER, each.key, each.draw), derive_seed(seed, FOLDER, "split", each.draw)
-            pool.submit(place, Task(each.formula, recipe, own, split))
-        for place, message in pool.messages(POLL_SECONDS):
-            each = todo[place]
-            if message.kind == "epoch" and message.metrics is not None:
-                values[place] = message.metrics.validation_accuracy
-                seconds[place] += message.metrics.seconds
-                reporter.advance(1)
-                reporter.status(f"confirming {escape(each.formula)}")
-                pool.answer(place, True)
-            elif message.kind == "died" and retries[place] < MAX_RETRIES:
-                retries[place] += 1
-                waiting.insert(0, place)
-            else:
-                value = values[place] if message.kind == "done" else None
-                document = {
-                    "schema": 1,
-                    "key": each.key,
-                    "formula": each.formula,
-                    "draw": each.draw,
-                    "epochs": recipe.epochs,
-                    "recipe": recipe.digest,
-                    "value": value,
-                    "seconds": round(seconds[place], 2),
-                    "reason": message.reason,
-                }
-                write_json(each.path(run), document)
-                shown = "failed" if value is None else f"{100 * value:.1f} %"
-                left = "" if reporter.bar is not None else f"  ({reporter.left})"
-                reporter.line(
-                    f"confirm seed {each.draw + 1}  {shown}  {seconds[place]:4.0f} s  {escape(each.formula)}{left}"
-                )
+class Confirmations:
+    """What of `todo` has no result yet, as work for an executor; each result is written when it is there."""
+
+    def __init__(self, run: Run, seed: int, recipe: Recipe, todo: list[Confirmation]) -> None:
+        self.run, self.seed, self.recipe, self.todo = run, seed, recipe, todo
+        self.waiting = [place for place, each in enumerate(todo) if not each.path(run).is_file()]
+        self.retries = dict.fromkeys(self.waiting, 0)
+        self.seconds: dict[int, float] = {}
+        self.values: dict[int, float | None] = {}
+
+    def next(self, reporter: Reporter) -> tuple[int, Task] | None:
+        """The next training, known by its place in `todo`."""
+        if not self.waiting:
+            return None
+        place = self.waiting.pop(0)
+        each = self.todo[place]
+        self.seconds[place], self.values[place] = 0.0, None
+        reporter.status(f"confirming {escape(each.formula)}")
+        task = Task(
+            name=f"confirm seed {each.draw + 1}  {each.key}  {each.formula}",
+            formula=each.formula,
+            backbone=each.backbone,
+            recipe=self.recipe,
+            seed=derive_seed(self.seed, FOLDER, each.key, each.draw),
+            split_seed=derive_seed(self.seed, FOLDER, "split", each.draw),
+        )
+        return place, task
+
+    def handle(self, reporter: Reporter, number: int, message: Message) -> bool:
+        """Takes in what a worker says of a training."""
+        if message.kind == "epoch":
+            assert message.metrics is not None
+            self.values[number] = message.metrics.validation_accuracy
+            self.seconds[number] += message.metrics.seconds
+            reporter.advance(1)
+            return True
+        if message.kind == "died" and self.retries[number] < MAX_RETRIES:
+            self.retries[number] += 1
+            self.waiting.insert(0, number)
+        else:
+            self.write(reporter, number, message)
+        return False
+
+    def write(self, reporter: Reporter, number: int, message: Message) -> None:
+        each, seconds = self.todo[number], self.seconds[number]
+        value = self.values[number] if message.kind == "done" else None
+        document = {
+            "schema": 1,
+            "key": each.key,
+            "formula": each.formula,
+            "draw": each.draw,
+            "epochs": self.recipe.epochs,
+            "recipe": self.recipe.digest,
+            "value": value,
+            "seconds": round(seconds, 2),
+            "reason": message.reason,
+        }
+        write_json(each.path(self.run), document)
+        shown = "failed" if value is None else f"{100 * value:.1f} %"
+        left = "" if reporter.bar is not None else f"  ({reporter.left})"
+        reporter.line(f"confirm seed {each.draw + 1}  {shown}  {seconds:4.0f} s  {escape(each.formula)}{left}")

@@ -1,31 +1,37 @@
-"""The driver of a search: asks the study, screens, hands trials to workers, and tells; the study holds all it knows."""
+"""The driver of a search: asks the study, screens, gives out trainings, and tells; the study holds all it knows."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import optuna
 from optuna.trial import Trial, TrialState
 from rich.markup import escape
+from torch import Tensor
 
 from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.backbone import Backbone
+from formulanas.architecture.budget import fit_width
 from formulanas.data.catalogue import dataset
 from formulanas.errors import InputError
+from formulanas.formula.bind import Value, bind
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.published import published_names
+from formulanas.records import to_plain
 from formulanas.report.progress import Reporter
-from formulanas.search.pool import WorkerPool
+from formulanas.search.audit import sample
+from formulanas.search.predictors import predict
 from formulanas.search.proxy import Proxy
+from formulanas.search.samplers.proposer import Proposer
 from formulanas.search.screen import figures, reason_to_reject
 from formulanas.search.space import SpaceDocument, build_space
 from formulanas.search.study import enqueue_points, finish, open_study, record, report_epoch, suggest, write_trial
-from formulanas.search.worker import Message, Task
+from formulanas.search.work import MAX_RETRIES, Message, Task
 from formulanas.seeds import derive_seed
 from formulanas.store import Run
 
-POLL_SECONDS = 0.2
-MAX_RETRIES = 2  # of a trial whose worker died
 MAX_REJECTED = 200  # proposals in a row that are known or screened out, before a space counts as exhausted
 
 
@@ -34,7 +40,7 @@ class _Running:
     """A trial under way. `reported` is the last epoch that the study knows."""
 
     trial: Trial
-    recursion: BoundRecursion
+    key: str
     task: Task
     point: str | None
     reported: int
@@ -52,10 +58,13 @@ class Search:
         self.run, self.document, self.proxy, self.seed = run, document, proxy, seed
         self.space = build_space(document)
         self.num_trials = num_trials
-        self.study = open_study(run, document, seed, proxy.recipe.epochs)
-        self.names = published_names() | {self.space.bind(v).key: name for name, v in self.space.points.items()}
+        self.study = open_study(run, document)
+        self.proposer = Proposer(self.study, self.space, document.search.sampler, seed)
+        self.names = published_names() | {self.space.key(v): name for name, v in self.space.points.items()}
         self.running: dict[int, _Running] = {}
+        self.again: list[int] = []  # of these, the ones whose worker died
         self.results: dict[str, optuna.trial.FrozenTrial] = {}  # by key: what need never be trained again
+        self.sample: tuple[Tensor, Tensor] | None = None  # of training images, for predictors
         self.num_trained = 0
         self.rejected_in_a_row = 0
         self.adopted: list[tuple[Trial, int]] = []
@@ -76,7 +85,7 @@ class Search:
     def best(self) -> optuna.trial.FrozenTrial | None:
         """The best completed trial so far."""
         done = [trial for trial in self.results.values() if trial.state == TrialState.COMPLETE]
-        return max(done, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
+        return max(done, key=lambda trial: (trial.values[0], -trial.number), default=None)
 
     def remember(self, trial: optuna.trial.FrozenTrial) -> None:
         """Takes note of an ended trial."""
@@ -86,78 +95,125 @@ class Search:
         self.results[facts["key"]] = trial
         self.num_trained += not facts.get("screened", False)
 
-    def train(self, pool: WorkerPool[int], reporter: Reporter) -> None:
-        """Runs trials on `pool` until there are as many as asked for, or the space is exhausted."""
-        while True:
-            self.fill(pool, reporter)
-            if not self.running:
-                return
-            for number, message in pool.messages(POLL_SECONDS):
-                self.handle(pool, reporter, number, message)
-
-    def fill(self, pool: WorkerPool[int], reporter: Reporter) -> None:
-        """Gives every idle worker a trial."""
-        while pool.num_idle and self.num_trained + len(self.running) < self.num_trials:
-            if self.rejected_in_a_row >= MAX_REJECTED:
+    def next(self, reporter: Reporter) -> tuple[int, Task] | None:
+        """The next trial to train; None while there are enough, or where the space is exhausted."""
+        if self.again:
+            number = self.again.pop(0)
+            return number, self.running[number].task
+        while self.num_trained + len(self.running) < self.num_trials:
+            trial, reported = self.adopted.pop(0) if self.adopted else (self.ask(), 0)
+            if trial is None:
                 if not self.running:
-                    reporter.line(
-                        f"the space has nothing new: {MAX_REJECTED} proposals in a row were known or rejected"
-                    )
-                return
-            trial, reported = self.adopted.pop(0) if self.adopted else (self.study.ask(), 0)
+                    reporter.line("the space has nothing new: all that could be proposed is known or rejected")
+                return None
             candidate = self.prepare(trial, reported, reporter)
-            if candidate is not None:
-                self.rejected_in_a_row = 0
-                self.running[trial.number] = candidate
-                self.metrics_file(trial.number, [])
-                pool.submit(trial.number, candidate.task)
-            else:
+            if candidate is None:
                 self.rejected_in_a_row += 1
+                continue
+            self.rejected_in_a_row = 0
+            self.running[trial.number] = candidate
+            if self.document.search.rank_by and candidate.point is None and not reported:
+                candidate = self.best_of(candidate, self.document.search.rank_by, reporter)
+            self.metrics_file(candidate.trial.number, [])
+            return candidate.trial.number, candidate.task
+        return None
+
+    def best_of(self, first: _Running, predictor: str, reporter: Reporter) -> _Running:
+        """Of `first` and further proposals, the one that `predictor` puts first; the others are told PRUNED."""
+        rivals = [first]
+        for _ in range(self.document.search.rank_of - 1):
+            trial = self.ask()
+            candidate = self.prepare(trial, 0, reporter) if trial is not None else None
+            if candidate is not None:
+                self.running[candidate.trial.number] = candidate
+                rivals.append(candidate)
+        guesses = {each.trial.number: self.predict(predictor, each.task) for each in rivals}
+        best = max(rivals, key=lambda each: guesses[each.trial.number])
+        for each in rivals:
+            if each is not best:
+                del self.running[each.trial.number]
+                record(each.trial, screened=True)
+                reason = f"{predictor} puts trial {best.trial.number} first"
+                self.remember(finish(self.run, self.study, each.trial, TrialState.PRUNED, None, reason))
+        return best
+
+    def predict(self, predictor: str, task: Task) -> float:
+        if self.sample is None:
+            self.sample = sample(self.proxy)
+        images = dataset(self.proxy.dataset)
+        architecture = Architecture(bind(task.formula), task.backbone, images.shape, images.num_classes)
+        value = predict(predictor, architecture, *self.sample, task.seed)
+        return -math.inf if value is None else value
+
+    def ask(self) -> Trial | None:
+        """The next proposal; None where there is nothing new, or too many in a row were rejected."""
+        return self.proposer.ask() if self.rejected_in_a_row < MAX_REJECTED else None
 
     def prepare(self, trial: Trial, reported: int, reporter: Reporter) -> _Running | None:
         """The training that a proposal needs; None where it is known, under way or rejected, and told so."""
         point = trial.user_attrs.get("point")
         values = self.space.choose(lambda name, domain: suggest(trial, name, domain))
         try:
-            recursion = self.space.bind(values)
-            images = dataset(self.proxy.dataset)
-            candidate = figures(Architecture(recursion, self.proxy.backbone, images.shape, images.num_classes))
+            recursion, key = self.space.bind(values), self.space.key(values)
+            record(trial, key=key, formula=recursion.text)
+            architecture = self.architecture(values, recursion)
+            candidate = figures(architecture)
         except InputError as error:
             record(trial, screened=True)
-            finish(self.run, self.study, trial, TrialState.PRUNED, None, str(error))
+            self.remember(finish(self.run, self.study, trial, TrialState.PRUNED, None, str(error)))
             return None
-        record(trial, key=recursion.key, formula=recursion.text, **asdict(candidate))
-        if recursion.key in self.results:
-            self.copy(self.results[recursion.key], trial)
+        # one write: each costs a transaction
+        record(trial, figures={**asdict(candidate), "backbone": self.changes(architecture.backbone)})
+        if key in self.results:
+            self.copy(self.results[key], trial)
             return None
         for other in self.running.values():
-            if other.recursion.key == recursion.key:
+            if other.key == key:
                 record(trial, duplicate_of=other.trial.number)
                 other.duplicates.append(trial)
                 return None
         reason = "" if point else reason_to_reject(candidate, self.document.limits)
         if reason:
             record(trial, screened=True)
-            finish(self.run, self.study, trial, TrialState.PRUNED, None, reason)
-            self.remember(self.study.trials[trial.number])
+            self.remember(finish(self.run, self.study, trial, TrialState.PRUNED, None, reason))
             reporter.line(f"[dim]trial {trial.number}  not trained: {reason}  {escape(recursion.text)}[/dim]")
             return None
         task = Task(
+            name=f"trial {trial.number}  {key}  {recursion.text}",
             formula=recursion.text,
+            backbone=architecture.backbone,
             recipe=self.proxy.recipe,
             seed=derive_seed(self.seed, "trial", trial.number),
             split_seed=derive_seed(self.seed, "split"),
+            costs=self.document.search.objectives[1:],
         )
-        return _Running(trial, recursion, task, point, reported)
+        return _Running(trial, key, task, point, reported)
+
+    def architecture(self, values: Mapping[str, Value], recursion: BoundRecursion) -> Architecture:
+        """The architecture of a binding, over the proxy's backbone with its blocks, as wide as the budget says."""
+        images, budget = dataset(self.proxy.dataset), self.document.budget
+        backbone = self.space.backbone(values, self.proxy.backbone)
+        architecture = Architecture(recursion, backbone, images.shape, images.num_classes)
+        if budget.params is not None:
+            return fit_width(architecture, "params", budget.params)
+        return architecture if budget.macs is None else fit_width(architecture, "macs", budget.macs)
+
+    def changes(self, backbone: Backbone) -> dict[str, Any] | None:
+        """What differs from the proxy's backbone; None where nothing does."""
+        base = self.proxy.backbone
+        names = ("widths", "depths", "stem_width")
+        changed = {name: value for name in names if (value := getattr(backbone, name)) != getattr(base, name)}
+        return to_plain(changed) if changed else None
 
     def copy(self, known: optuna.trial.FrozenTrial, trial: Trial) -> None:
         """Tells a proposal whose key is known the known result."""
         record(trial, duplicate_of=known.number)
         reason = f"the same architecture as trial {known.number}"
-        finish(self.run, self.study, trial, known.state, known.value, reason)
+        values = known.values if known.state == TrialState.COMPLETE else None
+        finish(self.run, self.study, trial, known.state, values, reason)
 
-    def handle(self, pool: WorkerPool[int], reporter: Reporter, number: int, message: Message) -> None:
-        """Takes in what a worker says of a trial."""
+    def handle(self, reporter: Reporter, number: int, message: Message) -> bool:
+        """Takes in what a worker says of a trial; whether to go on with it."""
         running = self.running[number]
         match message.kind:
             case "epoch":
@@ -166,14 +222,18 @@ class Search:
                 go_on = True
                 if metrics.epoch > running.reported:
                     running.reported = metrics.epoch
-                    go_on = report_epoch(running.trial, metrics)
+                    go_on = report_epoch(
+                        running.trial, metrics, self.document.search.pruner, running.task.recipe.epochs
+                    )
                 if running.point is not None or metrics.epoch == running.task.recipe.epochs:
                     go_on = True  # a baseline is trained to its end, and an end is no stop
                 running.value, running.stopped = metrics.validation_accuracy, not go_on
+                if message.costs:
+                    record(running.trial, **message.costs)
                 running.seconds += metrics.seconds
                 self.metrics_file(number, [asdict(metrics)])
                 reporter.advance(1)
-                pool.answer(number, go_on)
+                return go_on
             case "done" if running.stopped:
                 reporter.advance(self.proxy.recipe.epochs - running.reported)
                 reason = f"stopped after epoch {running.reported} by the {self.document.search.pruner} pruner"
@@ -185,38 +245,44 @@ class Search:
                 running.seconds, running.stopped = 0.0, False
                 reporter.line(f"trial {number}: {message.reason}; it is trained again")
                 self.metrics_file(number, [])
-                pool.submit(number, running.task)
+                self.again.append(number)
             case _:
                 if message.details:
                     (self.run.trial_file(number).parent / "error.txt").write_text(message.details)
                 self.end(reporter, running, TrialState.FAIL, message.reason)
+        return False
 
     def end(self, reporter: Reporter, running: _Running, state: TrialState, reason: str) -> None:
         """Tells the study how a trial ended, and those that wait for the same result."""
         record(running.trial, seconds=round(running.seconds, 2))
-        finish(self.run, self.study, running.trial, state, running.value, reason)
+        ended = finish(self.run, self.study, running.trial, state, self.objectives(running), reason)
         del self.running[running.trial.number]
-        ended = self.study.trials[running.trial.number]
         self.remember(ended)
         for trial in running.duplicates:
             self.copy(ended, trial)
         self.report(reporter, running, state, reason)
 
+    def objectives(self, running: _Running) -> list[float]:
+        """The values of a trained trial: its accuracy, then its costs."""
+        attributes = running.trial.user_attrs
+        facts = {**attributes["figures"], **attributes}
+        return [running.value or 0.0, *(facts[name] for name in self.document.search.objectives[1:])]
+
     def report(self, reporter: Reporter, running: _Running, state: TrialState, reason: str) -> None:
         best = self.best
         value = "" if running.value is None else f"{100 * running.value:5.1f} %"
-        name = self.names.get(running.recursion.key)
+        name = self.names.get(running.key)
         mark = f"[bold green]{name}[/bold green]  " if name else ""
         outcome = "" if state == TrialState.COMPLETE else f"  [yellow]{reason}[/yellow]"
         count = f"trial {running.trial.number:<3} {self.num_trained:>3}/{self.num_trials}"
         reporter.line(
-            f"{count}  {value}  {running.seconds:4.0f} s  {mark}{escape(running.recursion.text)}{outcome}"
+            f"{count}  {value}  {running.seconds:4.0f} s  {mark}{escape(running.task.formula)}{outcome}"
             + ("" if reporter.bar is not None else f"  ({reporter.left})")
         )
         if best is not None:
             text = self.names.get(best.user_attrs["key"]) or best.user_attrs["formula"]
             reporter.status(
-                f"{self.num_trained}/{self.num_trials} trials, best {100 * (best.value or 0):.1f} %  {escape(text)}"
+                f"{self.num_trained}/{self.num_trials} trials, best {100 * best.values[0]:.1f} %  {escape(text)}"
             )
 
     def metrics_file(self, number: int, lines: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from formulanas.data.catalogue import DEFAULT_DATA_DIR, fetch
 from formulanas.errors import InputError
 from formulanas.recipe import Recipe
 from formulanas.records import from_mapping
-from formulanas.search.space import ProxySettings
+from formulanas.search.settings import ProxySettings
 
 MINI = "cifar10-mini"
 

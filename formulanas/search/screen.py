@@ -6,7 +6,7 @@ from formulanas.analysis.growth import growth
 from formulanas.analysis.variance import variance
 from formulanas.architecture.architecture import Architecture
 from formulanas.errors import InputError
-from formulanas.search.space import Limits
+from formulanas.search.settings import Limits
 
 
 @dataclass(frozen=True)

@@ -7,27 +7,36 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from formulanas.errors import InputError
+from formulanas.errors import InputError, unknown_name
 from formulanas.formula.published import published_names
 from formulanas.records import from_mapping, to_plain, write_json, write_text, write_yaml
+from formulanas.report.audit import Audit, print_audit
 from formulanas.report.leaderboard import Row, print_leaderboard, rank, verdict
 from formulanas.report.progress import Reporter, duration
-from formulanas.search.confirm import choose, confirm, confirmation_recipe, read_confirmations
+from formulanas.search.audit import Outcome, audit
+from formulanas.search.confirm import Confirmations, choose, confirmation_recipe, read_confirmations
 from formulanas.search.driver import Search
 from formulanas.search.pool import WorkerPool
 from formulanas.search.proxy import Proxy, default_workers, resolve_proxy
-from formulanas.search.samplers import pruner, sampler
+from formulanas.search.pruners import find_pruner
+from formulanas.search.samplers.catalogue import find_sampler
+from formulanas.search.settings import ConfirmSettings
 from formulanas.search.space import SpaceDocument, read_space
 from formulanas.search.study import count_states
+from formulanas.search.work import Executor
+from formulanas.seeds import derive_seed
 from formulanas.store import LEADERBOARD_FILE, RUNS_DIR, STUDY_FILE, Run, find_run, locked, runs
 
+EXECUTORS = ("local", "ray")
+RANDOM_ARM = "random-arm"
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -39,11 +48,22 @@ class Leaderboard:
     rows: list[Row]
     trials: dict[str, int]
     verdict: str  # what may be said of the winner
+    audit: Audit
 
     @property
     def best(self) -> Row:
         """The winner: the best mean of the confirmation."""
         return self.rows[0]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where trials are trained: by which executor, how many side by side (None: as many as fit), with what each."""
+
+    executor: str
+    workers: int | None
+    address: str | None
+    gpus: float | None
 
 
 def search(
@@ -57,16 +77,27 @@ def search(
     data_dir: str | Path | None = None,
     overrides: Mapping[str, str] | None = None,
     resume: bool = False,
+    executor: str = "local",
+    address: str | None = None,
+    gpus: float | None = None,
     console: Console | None = None,
 ) -> Leaderboard:
     """Searches the space file `space` and returns the leaderboard; `resume` goes on with a run of the same space.
 
-    The run is kept in runs/NAME. A fixed `seed` with one worker gives the same leaderboard again. Raises
-    InputError for mistakes in the space file or the settings, KeyboardInterrupt on Ctrl-C (resumable).
+    The run is kept in runs/NAME. A fixed `seed` with one worker gives the same leaderboard again. Trials are trained by
+    processes of this machine (`executor` "local") or by Ray Tune ("ray"), here or on the cluster at `address`, with
+    `gpus` for each, which may be a fraction; a resumed run may change its executor. Raises InputError for mistakes in
+    the space file or the settings, KeyboardInterrupt on Ctrl-C (resumable).
     """
     console = console or Console(stderr=True)
     if workers is not None and workers < 1:
         raise InputError(f"1 <= workers must hold, but got {workers}")
+    if executor not in EXECUTORS:
+        raise InputError(unknown_name("executor", executor, EXECUTORS) + " (--executor)")
+    if executor != "ray" and (address is not None or gpus is not None):
+        raise InputError("--address and --gpus say how to use a Ray cluster; add --executor ray")
+    if gpus is not None and not (0 < gpus <= 1 or gpus in range(1, 1025)):
+        raise InputError(f"a trial has a part of a GPU, or a whole number of them, but got {gpus:g} (--gpus)")
     if trials is not None and trials < 1:
         raise InputError(f"1 <= trials must hold, but got {trials}")
     if resume:
@@ -78,7 +109,7 @@ def search(
         document = read_space(Path(space), changes)
         run = _create(Path(space), document, name, seed, Path(data_dir) if data_dir else None)
     with locked(run.folder):
-        return _Job(run, trials, workers or default_workers(), console).execute()
+        return _Job(run, trials, Where(executor, workers, address, gpus), console).execute()
 
 
 def _create(path: Path, document: SpaceDocument, name: str | None, seed: int, data_dir: Path | None) -> Run:
@@ -94,8 +125,8 @@ def _create(path: Path, document: SpaceDocument, name: str | None, seed: int, da
     if run.folder.exists():
         raise InputError(f"the run {name} exists; go on with it by --resume --name {name}, or choose another --name")
     proxy = resolve_proxy(document.proxy, data_dir)
-    sampler(document.search.sampler, seed)
-    pruner(document.search.pruner, proxy.recipe.epochs)
+    find_sampler(document.search.sampler)
+    find_pruner(document.search.pruner)
     settings = {
         "schema": 1,
         "space_file": str(path),
@@ -133,9 +164,9 @@ def _versions() -> dict[str, str]:
 
 
 class _Job:
-    def __init__(self, run: Run, trials: int | None, num_workers: int, console: Console) -> None:
+    def __init__(self, run: Run, trials: int | None, where: Where, console: Console) -> None:
         settings = run.settings()
-        self.run, self.num_workers, self.console = run, num_workers, console
+        self.run, self.where, self.console = run, where, console
         self.document = from_mapping(SpaceDocument, settings["space"], f"{run.name}: space")
         self.proxy = from_mapping(Proxy, settings["proxy"], f"{run.name}: proxy")
         self.seed: int = settings["seed"]
@@ -147,39 +178,76 @@ class _Job:
         started = time.monotonic()
         search = Search(self.run, self.document, self.proxy, self.seed, self.num_trials)
         recipe = confirmation_recipe(self.proxy, self.document.confirm)
-        confirmations = (self.document.confirm.top + 1) * self.document.confirm.seeds
+        settings = self.document.confirm
+        confirmations = (settings.top + settings.points + settings.audit) * settings.seeds
         epochs = max(self.num_trials - search.num_trained, 0) * self.proxy.recipe.epochs
         self.introduce(search, recipe.epochs)
         with (
-            WorkerPool[int](self.proxy, self.num_workers) as pool,
+            self.open_executor() as executor,
             Reporter(self.console, epochs + confirmations * recipe.epochs) as reporter,
         ):
-            search.train(pool, reporter)
-            documents = list(search.trial_documents())
-            todo = choose(documents, self.document.confirm)
-            missing = sum(not each.path(self.run).is_file() for each in todo)
-            reporter.expect(reporter.done + missing * recipe.epochs)
-            if missing:
-                reporter.line(
-                    f"confirming {len(todo)} trainings of {recipe.epochs} epochs, each with a fresh seed and split"
-                )
-            confirm(self.run, self.proxy, self.seed, recipe, todo, pool, reporter)
-        confirmed = read_confirmations(self.run)
-        rows = rank(documents, confirmed, published_names())
-        if not rows:
-            raise InputError(
-                f"no trial of {self.run.name} completed; see the reasons in {self.run.folder}/trials/*/trial.json"
-            )
-        board = Leaderboard(self.run.name, rows, count_states(search.study), verdict(rows, confirmed))
+            found = self.carry_out(search, self.document.confirm, executor, reporter)
+            arm = None
+            if self.document.confirm.random_arm:
+                reporter.line(f"the random arm: {self.num_trials} trials by random search, for comparison")
+                arm = self.carry_out(self.random_arm(), replace(self.document.confirm, points=0), executor, reporter)
+            reporter.status("auditing")
+            judged = audit(self.proxy, self.seed, found, arm)
+        board = Leaderboard(
+            self.run.name, found.rows, count_states(search.study), verdict(found.rows, found.confirmations), judged
+        )
         self.conclude(board, time.monotonic() - started)
         return board
+
+    def carry_out(self, search: Search, settings: ConfirmSettings, executor: Executor, reporter: Reporter) -> Outcome:
+        """Searches, confirms the best, and ranks; what is done already is not done again."""
+        executor.run(search, reporter)
+        documents = list(search.trial_documents())
+        recipe = confirmation_recipe(self.proxy, settings)
+        todo = choose(documents, settings, self.proxy.backbone)
+        missing = sum(not each.path(search.run).is_file() for each in todo)
+        reporter.expect(reporter.done + missing * recipe.epochs)
+        if missing:
+            reporter.line(
+                f"confirming {len(todo)} trainings of {recipe.epochs} epochs, each with a fresh seed and split"
+            )
+        executor.run(Confirmations(search.run, self.seed, recipe, todo), reporter)
+        confirmed = read_confirmations(search.run)
+        rows = rank(documents, confirmed, published_names(), self.document.search.objectives[1:] or ("params",))
+        if not rows:
+            raise InputError(
+                f"no trial of {search.run.name} completed; see the reasons in {search.run.folder}/trials/*/trial.json"
+            )
+        return Outcome(documents, confirmed, rows)
+
+    def random_arm(self) -> Search:
+        """A random search of as many trials, with a study of its own in the run's folder."""
+        run = Run(self.run.folder / RANDOM_ARM)
+        run.folder.mkdir(exist_ok=True)
+        document = replace(self.document, search=replace(self.document.search, sampler="random", rank_by=None))
+        return Search(run, document, self.proxy, derive_seed(self.seed, RANDOM_ARM), self.num_trials)
+
+    @contextmanager
+    def open_executor(self) -> Iterator[Executor]:
+        """What trains the trials, and the line that says what it is."""
+        workers = self.where.workers
+        match self.where.executor:
+            case "ray":  # its import takes seconds
+                from formulanas.search.ray_executor import ray_executor
+
+                with ray_executor(self.proxy, self.run.name, workers, self.where.address, self.where.gpus) as executor:
+                    self.say(f"device    {self.proxy.device}, {executor.num_workers} worker(s) of Ray {executor.place}")
+                    yield executor
+            case _:
+                with WorkerPool(self.proxy, workers or default_workers()) as pool:
+                    self.say(f"device    {self.proxy.device}, {pool.num_workers} worker(s)")
+                    yield pool
 
     def introduce(self, search: Search, confirm_epochs: int) -> None:
         proxy, say = self.proxy, self.say
         widths = "-".join(map(str, proxy.backbone.widths))
         say(f"[bold]{self.run.name}[/bold]  in {self.run.folder}, seed {self.seed}")
         say(f"data      {proxy.dataset}: {proxy.reason}; {100 * proxy.held_out:.0f} % of the training images validate")
-        say(f"device    {proxy.device}, {self.num_workers} worker(s)")
         say(
             f"proxy     {proxy.recipe.epochs} epochs, {sum(proxy.backbone.depths)} {proxy.backbone.transform} blocks "
             f"{widths} wide; the best are confirmed over {confirm_epochs} epochs"
@@ -199,6 +267,7 @@ class _Job:
             "trials": board.trials,
             "best": board.best.to_json(),
             "verdict": board.verdict,
+            "audit": board.audit.to_json(),
             "rows": [row.to_json() for row in board.rows],
         }
         text = Console(file=io.StringIO(), width=400)
@@ -209,6 +278,7 @@ class _Job:
         print_leaderboard(self.console, board.rows)
         if board.verdict:
             self.say(f"\n{board.verdict}")
+        print_audit(self.console, board.audit)
         counts = ", ".join(f"{count} {state}" for state, count in board.trials.items() if count)
         self.console.print()
         self.say(f"{counts}; {duration(seconds)}. Train the winner on: formulanas retrain {self.run.name}")

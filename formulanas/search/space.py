@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,9 +11,11 @@ from formulanas.architecture.backbone import Backbone
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula.bind import Value, bind, unbound
 from formulanas.formula.bound import BoundRecursion
+from formulanas.formula.expressions import Sum, Symbol, walk
 from formulanas.formula.parse import parse
 from formulanas.formula.recursion import Recursion
 from formulanas.records import from_mapping, read_value, read_yaml
+from formulanas.search.settings import Budget, ConfirmSettings, Limits, ProxySettings, SearchSettings
 
 Scalar = int | float | str
 BLOCKS = "blocks"  # the symbol that is no part of a formula: the number of blocks of every stage
@@ -59,81 +62,17 @@ Domain = list[Scalar] | Range
 
 
 @dataclass(frozen=True)
-class ProxySettings:
-    """The proxy training; what is left out is chosen for the data and device at hand (proxy.py)."""
-
-    dataset: str = "auto"
-    backbone: str | Backbone | None = None
-    recipe: dict[str, Any] = field(default_factory=dict)
-    held_out: float | None = None  # the share of the training images that validates
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """How the space is searched, and for how long."""
-
-    trials: int = 30
-    sampler: str = "tpe"
-    pruner: str = "median"
-
-    def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise InputError(f"1 <= trials must hold, but got {self.trials} (search.trials)")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a candidate may cost at most before it is trained; None is no limit.
-
-    `growth` is that of the state per block, `variance` its variance after the last block, at initialisation.
-    """
-
-    params: int | None = None
-    macs: int | None = None
-    growth: float | None = None
-    variance: float | None = None
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What every candidate has, to within 2 %, its width scaled: parameters or multiply-accumulates; None: as it is."""
-
-    params: int | None = None
-    macs: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.params is not None and self.macs is not None:
-            raise InputError("a budget is of params or of macs, not of both (budget)")
-        for name in ("params", "macs"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise InputError(f"1 <= {name} must hold, but got {value} (budget.{name})")
-
-
-@dataclass(frozen=True)
-class ConfirmSettings:
-    """The best `top`, and the best named point, are trained again `seeds` times, `factor` times as long."""
-
-    top: int = 3
-    seeds: int = 3
-    factor: float = 1.5
-
-    def __post_init__(self) -> None:
-        if self.top < 1 or self.seeds < 1 or self.factor <= 0:
-            raise InputError(f"1 <= top, 1 <= seeds and 0 < factor must hold, but got {self} (confirm)")
-
-
-@dataclass(frozen=True)
 class SpaceDocument:
     """A search space file, validated."""
 
     formula: str
     symbols: dict[str, list[Scalar] | Range] = field(default_factory=dict)
     points: dict[str, dict[str, Scalar]] = field(default_factory=dict)
-    proxy: ProxySettings = ProxySettings()
-    search: SearchSettings = SearchSettings()
-    limits: Limits = Limits()
-    budget: Budget = Budget()
-    confirm: ConfirmSettings = ConfirmSettings()
+    proxy: ProxySettings = field(default_factory=ProxySettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    limits: Limits = field(default_factory=Limits)
+    budget: Budget = field(default_factory=Budget)
+    confirm: ConfirmSettings = field(default_factory=ConfirmSettings)
     description: str = ""
     schema: int = 1
 
@@ -180,12 +119,39 @@ class Space:
 
     def missing(self, values: Mapping[str, Value]) -> tuple[str, ...]:
         """The symbols that still need values, given `values`."""
-        blocks = (BLOCKS,) if BLOCKS in self.domains and BLOCKS not in values else ()
-        return unbound(self.recursion, values) + blocks
+        sizes = {name: value for name, value in values.items() if name.partition("[")[0] in self.sizes}
+        place = frozenset(sizes.items())
+        if place not in self._needed:
+            blocks = (BLOCKS,) if BLOCKS in self.domains else ()
+            self._needed[place] = unbound(self.recursion, sizes) + blocks
+        return tuple(name for name in self._needed[place] if name not in values)
+
+    @cached_property
+    def sizes(self) -> frozenset[str]:
+        """The symbols in the bounds of sums, and blocks: they say how large an architecture is."""
+        bounds = [
+            bound
+            for equation in self.recursion.equations.values()
+            for part in walk(equation)
+            if isinstance(part, Sum)
+            for bound in (part.low, part.high)
+        ]
+        found = {part.name for bound in bounds for part in walk(bound) if isinstance(part, Symbol)}
+        return frozenset(found | ({BLOCKS} & set(self.domains)))
+
+    @cached_property
+    def _needed(self) -> dict[frozenset[tuple[str, Value]], tuple[str, ...]]:
+        """The symbols that are needed beside the sizes, by the sizes: nothing else decides on them."""
+        return {}
 
     def bind(self, values: Mapping[str, Value]) -> BoundRecursion:
         """The bound recursion of a binding."""
         return bind(self.recursion, {name: value for name, value in values.items() if name != BLOCKS})
+
+    def key(self, values: Mapping[str, Value]) -> str:
+        """The key of a binding's architecture. Raises InputError where it has no meaning."""
+        key = self.bind(values).key
+        return f"{key}-{values[BLOCKS]}" if BLOCKS in values else key
 
     def backbone(self, values: Mapping[str, Value], base: Backbone) -> Backbone:
         """`base` with as many blocks in each stage as a binding says."""

@@ -1,8 +1,9 @@
 """The study of a run: Optuna's, on disk in the run's folder, and the trial documents that are derived from it."""
 
 import sqlite3
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
 
 import optuna
 from optuna.storages import RDBStorage
@@ -10,13 +11,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from formulanas.formula.bind import Value
 from formulanas.records import write_json
-from formulanas.search.samplers import pruner, sampler
+from formulanas.search.pruners import find_pruner, progress_of
 from formulanas.search.space import Domain, Range, Space, SpaceDocument
-from formulanas.seeds import derive_seed
 from formulanas.store import Run
 from formulanas.training.training import EpochMetrics
 
-FACTS = ("point", "formula", "key", "params", "macs", "growth", "variance", "seconds")
+FACTS = ("point", "formula", "key", "backbone", "params", "macs", "growth", "variance", "latency", "memory", "seconds")
 DATABASE = "study.db"
 STUDY_NAME = "search"
 LOCK_TIMEOUT_SECONDS = 60
@@ -24,22 +24,31 @@ LOCK_TIMEOUT_SECONDS = 60
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def open_study(run: Run, document: SpaceDocument, seed: int, epochs: int) -> optuna.Study:
-    """The study of `run`, made where there is none; its sampler is seeded by the study's seed and its progress."""
-    path = run.folder / DATABASE
+class _Connection(sqlite3.Connection):
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        # A power cut may then take back the last trials, but leaves the study whole; a killed process takes nothing
+        self.execute("PRAGMA synchronous=NORMAL").close()
+
+
+def open_storage(path: Path) -> RDBStorage:
+    """The storage of studies in the file `path`."""
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode=WAL")  # readers never wait, and a killed writer leaves it whole
     connection.close()
-    arguments = {"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS}}
-    study = optuna.create_study(
-        storage=RDBStorage(f"sqlite:///{path}", engine_kwargs=arguments),
+    arguments = {"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS, "factory": _Connection}}
+    return RDBStorage(f"sqlite:///{path}", engine_kwargs=arguments)
+
+
+def open_study(run: Run, document: SpaceDocument) -> optuna.Study:
+    """The study of `run`, made where there is none."""
+    costs: list[Literal["minimize"]] = ["minimize"] * (len(document.search.objectives) - 1)
+    return optuna.create_study(
+        storage=open_storage(run.folder / DATABASE),
         study_name=STUDY_NAME,
-        direction="maximize",
+        directions=["maximize", *costs],
         load_if_exists=True,
-        pruner=pruner(document.search.pruner, epochs),
     )
-    study.sampler = sampler(document.search.sampler, derive_seed(seed, "sampler", len(study.trials)))
-    return study
 
 
 def enqueue_points(study: optuna.Study, space: Space) -> None:
@@ -67,19 +76,25 @@ def record(trial: Trial, **facts: object) -> None:
         trial.set_user_attr(name, value)
 
 
-def finish(run: Run, study: optuna.Study, trial: Trial, state: TrialState, value: float | None, reason: str) -> None:
-    """Tells the study how a trial ended, and writes its document."""
+def finish(
+    run: Run, study: optuna.Study, trial: Trial, state: TrialState, values: Sequence[float] | None, reason: str
+) -> FrozenTrial:
+    """Tells the study how a trial ended, and writes its document; returns the ended trial."""
     if reason:
         trial.set_user_attr("reason", reason)
-    frozen = study.tell(trial, value if state == TrialState.COMPLETE else None, state)
+    frozen = study.tell(trial, values if state == TrialState.COMPLETE else None, state)
     write_trial(run, frozen)
+    return frozen
 
 
-def report_epoch(trial: Trial, metrics: EpochMetrics) -> bool:
-    """Reports an epoch's validation accuracy; whether the study's pruner would go on."""
+def report_epoch(trial: Trial, metrics: EpochMetrics, pruner: str, epochs: int) -> bool:
+    """Keeps an epoch's validation accuracy in the study; whether `pruner` would go on to the end of `epochs`."""
     assert metrics.validation_accuracy is not None
-    trial.report(metrics.validation_accuracy, metrics.epoch)
-    return not trial.should_prune()
+    storage, study = trial.study._storage, trial.study
+    storage.set_trial_intermediate_value(trial._trial_id, metrics.epoch, metrics.validation_accuracy)
+    trials = study.get_trials(deepcopy=False)
+    own = dict(next(each for each in trials if each.number == trial.number).intermediate_values)
+    return not find_pruner(pruner)(progress_of(trial.number, own, trials, epochs))
 
 
 def write_trial(run: Run, trial: FrozenTrial) -> None:
@@ -89,18 +104,15 @@ def write_trial(run: Run, trial: FrozenTrial) -> None:
 
 def trial_document(trial: FrozenTrial) -> dict[str, Any]:
     """A trial as the leaderboard and other readers see it."""
-    facts: Mapping[str, Any] = trial.user_attrs
+    facts: Mapping[str, Any] = trial.user_attrs | trial.user_attrs.get("figures", {})
     return {
         "schema": 1,
         "number": trial.number,
         "state": trial.state.name,
-        "value": trial.value if trial.state == TrialState.COMPLETE else _last_value(trial),
+        "value": trial.values[0] if trial.state == TrialState.COMPLETE else _last_value(trial),
         "epochs": [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)],
         "values": trial.params,
-        **{
-            name: facts.get(name)
-            for name in ("point", "formula", "key", "params", "macs", "growth", "variance", "seconds")
-        },
+        **{name: facts.get(name) for name in FACTS},
         "duplicate_of": facts.get("duplicate_of"),
         "reason": facts.get("reason", ""),
     }

@@ -1,0 +1,170 @@
+"""What a search costs beside training: asking, binding, screening, storing and telling a trial that trains nothing.
+
+    python benchmarks/search_overhead.py [--trials 1000] [--ray-trials 40] [--sampler random]
+
+The training has one epoch and no work; the first trial, before which workers start, is not counted. Beside it: plain
+Optuna with as many parameters in the same storage, and Ray Tune as it comes, with its own searcher for Optuna and a
+function to tune.
+"""
+
+import argparse
+import io
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+from rich.console import Console
+
+from formulanas.records import from_mapping
+from formulanas.report.progress import Reporter
+from formulanas.search.driver import Search
+from formulanas.search.proxy import Proxy
+from formulanas.search.search import _create
+from formulanas.search.space import read_space
+from formulanas.search.study import open_storage
+from formulanas.search.work import Message, Task, Work
+from formulanas.training.training import EpochMetrics
+
+SPACE = Path(__file__).parents[1] / "search_spaces" / "recursion.yaml"
+
+
+def no_training(task: Task) -> Iterator[Message]:
+    """What a worker would say of a task, at once; the accuracy is a function of the seed."""
+    yield Message("epoch", EpochMetrics(1, 1.0, 0.1, 1.0, task.seed % 1000 / 1000, 0.0))
+    yield Message("done")
+
+
+class AtOnce:
+    """An executor that does nothing, in this process: what is left is the driver. `marks` are the times of the ends."""
+
+    def run(self, work: Work, reporter: Reporter) -> None:
+        """Does all of `work`."""
+        while (job := work.next(reporter)) is not None:
+            for message in no_training(job[1]):
+                work.handle(reporter, job[0], message)
+
+
+class Watched:
+    """Work that notes when each training ends, in wall and in processor seconds of this process."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.marks = [(time.perf_counter(), time.process_time())]
+
+    def next(self, reporter: Reporter) -> tuple[int, Task] | None:
+        """As of the work."""
+        return self.work.next(reporter)
+
+    def handle(self, reporter: Reporter, number: int, message: Message) -> bool:
+        """As of the work."""
+        go_on = self.work.handle(reporter, number, message)
+        if message.kind != "epoch":
+            self.marks.append((time.perf_counter(), time.process_time()))
+        return go_on
+
+
+def new_search(name: str, num_trials: int, sampler: str) -> tuple[Search, Proxy]:
+    """A search of the default space in the current folder."""
+    settings = {"search.sampler": sampler, "search.pruner": "median", "proxy.recipe.epochs": "1"}
+    document = read_space(SPACE, settings)
+    run = _create(SPACE, document, name, 0, None)
+    proxy = from_mapping(Proxy, run.settings()["proxy"], "")
+    return Search(run, document, proxy, 0, num_trials), proxy
+
+
+def show(what: str, marks: list[tuple[float, float]], num_asked: int) -> None:
+    """Prints the cost of a trial over all, and over the last tenth."""
+    marks = marks[1:]  # the first trial's end: workers start before it
+    trained = len(marks) - 1
+    tail = max(1, trained // 10)
+    wall, cpu = (1000 * (marks[-1][k] - marks[0][k]) / trained for k in (0, 1))
+    last_wall, last_cpu = (1000 * (marks[-1][k] - marks[-1 - tail][k]) / tail for k in (0, 1))
+    print(
+        f"{what:<38} {trained:>6} {num_asked:>6} {wall:>10.1f} {cpu:>10.1f} {last_wall:>12.1f} {last_cpu:>12.1f}",
+        flush=True,
+    )
+
+
+def ours(executor: Any, name: str, num_trials: int, sampler: str) -> None:
+    """Runs a search on `executor` and prints its cost."""
+    search, _ = new_search(name.replace(" ", "-").replace(",", ""), num_trials, sampler)
+    watched = Watched(search)
+    executor.run(watched, Reporter(Console(file=io.StringIO()), 1))
+    show(name, watched.marks, len(search.study.get_trials(deepcopy=False)))
+
+
+def plain_optuna(num_trials: int, make_sampler: Callable[[], optuna.samplers.BaseSampler]) -> None:
+    """Ten categorical parameters, one report, one tell, in the same kind of storage."""
+    study = optuna.create_study(storage=open_storage(Path("plain.db")), sampler=make_sampler(), direction="maximize")
+    marks = [(time.perf_counter(), time.process_time())]
+    for _ in range(num_trials):
+        trial = study.ask()
+        for k in range(10):
+            trial.suggest_categorical(f"s{k}", [0, 1, 2])
+        trial.report(0.5, 1)
+        trial.should_prune()
+        study.tell(trial, trial.number % 7 / 7)
+        marks.append((time.perf_counter(), time.process_time()))
+    show("plain Optuna", marks, num_trials)
+
+
+def on_ray(num_trials: int, sampler: str) -> None:
+    """Ours on Ray Tune, and Ray Tune as it comes."""
+    from formulanas.search import ray_executor as ours_on_ray
+
+    class NoTraining(ours_on_ray.TrialWorker):
+        def setup(self, config: dict[str, Any]) -> None:
+            self.gauges = {}
+            self.worker = type("NoWorker", (), {"train": staticmethod(no_training)})()
+            self.reset_config(config)
+
+    _, proxy = new_search("unused", 1, sampler)
+    with ours_on_ray.ray_executor(proxy, "bench", 1, None, None) as executor:
+        executor.trainable = NoTraining
+        ours(executor, "Ray Tune, our searcher, one worker", num_trials, sampler)
+        stock_tune(max(1, num_trials // 5))
+
+
+def stock_tune(num_trials: int) -> None:
+    """A function to tune, with Tune's own searcher for Optuna and actors that are not used again."""
+    from ray import tune
+    from ray.tune.search.optuna import OptunaSearch
+
+    def objective(config: dict[str, Any]) -> None:
+        tune.report({"value": sum(config.values()), "t": time.time()})
+
+    space = {f"s{k}": tune.choice([0, 1, 2]) for k in range(10)}
+    settings = tune.TuneConfig(
+        metric="value", mode="max", search_alg=OptunaSearch(), num_samples=num_trials, max_concurrent_trials=1
+    )
+    begun = time.process_time()
+    config = tune.RunConfig(storage_path=tempfile.mkdtemp(), verbose=0)
+    results = tune.Tuner(objective, param_space=space, tune_config=settings, run_config=config).fit()
+    times = sorted(result.metrics["t"] for result in results)  # from the first result on: starting is not counted
+    cpu = (time.process_time() - begun) / num_trials
+    show("Ray Tune as it comes", [(each, cpu * place) for place, each in enumerate(times)], num_trials)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--ray-trials", type=int, default=40)
+    parser.add_argument("--sampler", default="random")
+    options = parser.parse_args()
+    os.chdir(tempfile.mkdtemp())
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Optuna {optuna.__version__}")
+    print(f"{'milliseconds a trained trial':<38} trained  asked       wall  processor   last tenth: wall, processor")
+    ours(AtOnce(), "local driver", options.trials, options.sampler)
+    plain_optuna(options.trials, lambda: optuna.samplers.RandomSampler(seed=0))
+    if options.ray_trials:
+        on_ray(options.ray_trials, options.sampler)
+
+
+if __name__ == "__main__":
+    main()

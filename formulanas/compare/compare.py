@@ -1,0 +1,94 @@
+"""A comparison of methods: by their ranks over data sets, or by their seeds where there are too few for that."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from formulanas.compare.friedman import RANKING_KEYS, Ranking, friedman
+from formulanas.compare.results import read_results
+from formulanas.compare.seeds import Difference, differences
+from formulanas.compare.table import Table, read_table
+from formulanas.errors import InputError
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The methods and their values, and either their `ranking` or their `differences` over seeds."""
+
+    table: Table
+    alpha: float
+    ranking: Ranking | None = None
+    differences: tuple[Difference, ...] = ()
+    num_seeds: tuple[int, int] | None = None  # the fewest and the most that a value is the mean of
+    note: str = ""  # what weakens it
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as `compare --json` prints it; what belongs to ranks is null where there is no ranking."""
+        cells = (dict(zip(self.table.columns, row, strict=True)) for row in self.table.values)
+        return {
+            "values": {
+                method: {column: value for column, value in row.items() if value == value}
+                for method, row in zip(self.table.methods, cells, strict=True)
+            },
+            "lower_is_better": sorted(self.table.lower),
+            **(self.ranking.to_json() if self.ranking else dict.fromkeys(RANKING_KEYS)),
+            "alpha": self.alpha,
+            "differences": [{**asdict(each), "significant": each.is_significant} for each in self.differences],
+            "num_seeds": self.num_seeds,
+            "note": self.note,
+        }
+
+
+def compare_table(
+    path: Path, columns: Sequence[str] = (), lower_is_better: bool = False, alpha: float = 0.05
+) -> Comparison:
+    """Ranks the methods of a CSV file over its columns, or over those that `columns` chooses."""
+    _check(alpha)
+    table = read_table(path, columns, lower_is_better)
+    return Comparison(table, alpha, friedman(table, alpha), note=_dependence(table))
+
+
+def compare_targets(
+    targets: Iterable[str], columns: Sequence[str] = (), mixed: bool = False, alpha: float = 0.05
+) -> Comparison:
+    """Compares retrained models, by top-1 accuracy unless `columns` says otherwise.
+
+    Three methods or more on two data sets or more are ranked by their means over seeds, fewer are compared two by two.
+    Raises InputError where recipes differ on one data set, unless `mixed`.
+    """
+    _check(alpha)
+    results = read_results(targets, mixed)
+    table = results.table().chosen(columns or ["top1"])
+    values = results.chosen(table.columns).values
+    counts = [len(seeds) for row in values.values() for seeds in row.values()]
+    num_seeds = min(counts), max(counts)
+    if len(table.methods) > 2 and len(table.columns) > 1:
+        notes = filter(None, (results.note, _dependence(table)))
+        return Comparison(table, alpha, friedman(table, alpha), (), num_seeds, "; ".join(notes))
+    pairs = tuple(differences(values, alpha))
+    if not pairs:
+        raise InputError(
+            f"methods are compared on one data set, but {' and '.join(table.methods)} have none in common "
+            f"({', '.join(table.columns)})"
+        )
+    return Comparison(table, alpha, None, pairs, num_seeds, results.note)
+
+
+def _dependence(table: Table) -> str:
+    """What is said where several columns are of one data set, by the first words of their names."""
+    first: dict[str, str] = {}
+    for name in table.columns:
+        other = first.setdefault(re.split(r"[\W_]", name)[0].lower(), name)
+        if other != name:
+            return (
+                f"{other} and {name} are of one data set, and the tests take columns to be independent: "
+                "choose one measure by --columns"
+            )
+    return ""
+
+
+def _check(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise InputError(f"0 < alpha < 1 must hold, but got {alpha:g} (--alpha)")

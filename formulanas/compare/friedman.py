@@ -1,0 +1,105 @@
+"""Friedman's test of methods over data sets, and Nemenyi's critical difference between their average ranks."""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import combinations
+from math import factorial, inf, prod, sqrt
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from formulanas.compare.table import Table
+from formulanas.errors import InputError
+
+RANKING_KEYS = (  # of a ranking in JSON
+    "average_ranks",
+    "ties",
+    "chi2",
+    "chi2_p_value",
+    "F",
+    "dof",
+    "p_value",
+    "critical_difference",
+    "significant_pairs",
+)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What ranks can tell of k methods over N data sets (Demsar, Statistical Comparisons of Classifiers, JMLR 2006).
+
+    `chi2` is Friedman's, corrected where methods tie, with k - 1 degrees of freedom; `f` is its form by Iman and
+    Davenport with k - 1 and (k - 1)(N - 1). `p_value` is that of `f`, which decides; where all data sets rank alike,
+    `f` is infinite, and `p_value` the chance that the other data sets repeat the order of the first.
+    """
+
+    methods: tuple[str, ...]
+    average_ranks: tuple[float, ...]  # 1 is best; equal values share the average of their ranks
+    num_datasets: int
+    ties: bool
+    chi2: float
+    chi2_p_value: float
+    f: float
+    dof: tuple[int, int]
+    p_value: float
+    alpha: float
+    critical_difference: float
+
+    @property
+    def significant_pairs(self) -> list[tuple[str, str]]:
+        """The pairs whose average ranks lie a critical difference apart, the better first."""
+        ordered = sorted(zip(self.average_ranks, self.methods, strict=True), key=lambda each: each[0])
+        return [
+            (better[1], worse[1])
+            for better, worse in combinations(ordered, 2)
+            if worse[0] - better[0] >= self.critical_difference
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The ranking as `compare --json` prints it."""
+        ranks = dict(zip(self.methods, self.average_ranks, strict=True))
+        f = self.f if self.f < inf else None  # JSON has no infinity
+        pairs = [list(pair) for pair in self.significant_pairs]
+        values = (ranks, self.ties, self.chi2, self.chi2_p_value, f, list(self.dof), self.p_value)
+        return dict(zip(RANKING_KEYS, (*values, self.critical_difference, pairs), strict=True))
+
+
+def friedman(table: Table, alpha: float = 0.05) -> Ranking:
+    """Ranks the methods on each data set, and tests whether they differ.
+
+    Raises InputError for fewer than three methods or two data sets, a missing value, and methods that are all equal.
+    """
+    k, n = len(table.methods), len(table.columns)
+    if k < 3:
+        raise InputError(f"3 <= methods must hold for Friedman's test, but got {k} ({', '.join(table.methods)})")
+    if n < 2:
+        raise InputError(
+            f"2 <= data sets must hold for Friedman's test, but got {n} ({', '.join(table.columns)}); "
+            "add a data set, or choose more --columns"
+        )
+    for method, column in table.missing():
+        raise InputError(f"each method has a value on each data set, but {method} has none on {column}; see --columns")
+    signs = np.array([1 if name in table.lower else -1 for name in table.columns])
+    ranks = stats.rankdata(signs * np.array(table.values), axis=0)  # (methods, data sets)
+    if np.ptp(ranks) == 0:
+        raise InputError("the methods are equal on every data set: there is nothing to rank")
+    test = stats.friedmanchisquare(*ranks)
+    chi2, dof = float(test.statistic), (k - 1, (k - 1) * (n - 1))
+    alike = bool(np.all(np.ptp(ranks, axis=1) == 0))  # then rounding decides whether the denominator is zero
+    f = inf if alike else (n - 1) * chi2 / (n * (k - 1) - chi2)
+    orders = factorial(k) // prod(factorial(count) for count in Counter(ranks[:, 0].tolist()).values())
+    q = float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / sqrt(2)
+    return Ranking(
+        methods=table.methods,
+        average_ranks=tuple(float(rank) for rank in ranks.mean(axis=1)),
+        num_datasets=n,
+        ties=any(len(set(column)) < k for column in ranks.T.tolist()),
+        chi2=chi2,
+        chi2_p_value=float(test.pvalue),
+        f=f,
+        dof=dof,
+        p_value=1 / orders ** (n - 1) if alike else float(stats.f.sf(f, *dof)),
+        alpha=alpha,
+        critical_difference=q * sqrt(k * (k + 1) / (6 * n)),
+    )

@@ -1,0 +1,1 @@
+"""Networks to take away: plain PyTorch code, ONNX, and torch's own exported programs."""

@@ -1,0 +1,50 @@
+"""Features of candidates: one for each value of each symbol, and a kernel that counts what two candidates share."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formulanas.formula.bind import Value
+from formulanas.search.space import Domain, Range, listed
+
+Array = NDArray[np.floating[Any]]
+
+NUM_KNOTS = 7  # of a symbol with more values than that
+
+
+def features(candidates: Sequence[Mapping[str, Value]], domain_of: Callable[[str], Domain]) -> Array:
+    """The features of candidates, (N, D): 1 where a symbol has a value; a number lies between two knots of a range."""
+    columns: dict[tuple[str, Value], int] = {}
+    rows, places, weights = [], [], []
+    for row, values in enumerate(candidates):
+        for name, value in values.items():
+            for knot, weight in knots(domain_of(name), value):
+                rows.append(row)
+                places.append(columns.setdefault((name, knot), len(columns)))
+                weights.append(weight)
+    matrix = np.zeros((len(candidates), len(columns)))
+    matrix[rows, places] = weights
+    return matrix
+
+
+def knots(domain: Domain, value: Value) -> tuple[tuple[Value, float], ...]:
+    """The knots of a domain that a value lies at or between, with their weights: squares sum to 1."""
+    if not isinstance(domain, Range) or (len(listed(domain) or range(NUM_KNOTS + 1)) <= NUM_KNOTS):
+        return ((value, 1.0),)
+    low, high, at = (math.log(each) if domain.log else float(each) for each in (domain.low, domain.high, float(value)))
+    place = (NUM_KNOTS - 1) * (at - low) / (high - low)
+    below = min(int(place), NUM_KNOTS - 2)
+    share = place - below
+    return ((below, math.sqrt(1 - share)), (below + 1, math.sqrt(share)))
+
+
+def kernel(first: Array, second: Array) -> Array:
+    """The covariance of two candidates, (N, M), where every feature and every pair of features adds its own effect.
+
+    All effects have the same variance, so it counts the features that two candidates share, and the pairs of them.
+    """
+    shared = first @ second.T
+    return shared + (shared**2 - first**2 @ (second**2).T) / 2

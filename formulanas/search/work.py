@@ -1,0 +1,59 @@
+"""Work: trainings that some phase of a search wants done, and what is said of them; an executor does any work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from formulanas.architecture.backbone import Backbone
+from formulanas.recipe import Recipe
+from formulanas.report.progress import Reporter
+from formulanas.training.training import EpochMetrics
+
+MAX_RETRIES = 2  # of a training whose worker died
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training: the recursion's canonical text, the recipe, and the seeds of the training and of the split.
+
+    `name` is for those who watch: the trial's number, its key and its formula. `costs` are to be measured.
+    """
+
+    name: str
+    formula: str
+    backbone: Backbone
+    recipe: Recipe
+    seed: int
+    split_seed: int
+    costs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is said of a task: `epoch` is answered by whether to go on; the others end the task.
+
+    `costs` are the measured latency and memory, said with the first epoch.
+    """
+
+    kind: Literal["epoch", "done", "failed", "died"]
+    metrics: EpochMetrics | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+    details: str = ""
+
+
+class Work(Protocol):
+    """Trainings, each known by a number while it is under way."""
+
+    def next(self, reporter: Reporter) -> tuple[int, Task] | None:
+        """A training to begin now; None where there is none until another ends. All is done when none is under way."""
+
+    def handle(self, reporter: Reporter, number: int, message: Message) -> bool:
+        """Takes in what is said of a training; whether it is to go on. After `died`, `next` may give it again."""
+
+
+class Executor(Protocol):
+    """Does work: worker processes of this machine, or a Ray cluster."""
+
+    def run(self, work: Work, reporter: Reporter) -> None:
+        """Does all of `work`."""

