@@ -162,6 +162,7 @@ def test_what_waits_in_the_queue_comes_first() -> None:
     trial = Proposer(study, space_of(), "surrogate", 0).ask()
     assert trial is not None
     assert space_of().choose(lambda name, domain: suggest(trial, name, domain)) == {"h": "identity", "p": 0, "q": 0}
+    assert len(study.trials) == 1
 
 
 def test_after_repeats_of_an_optuna_sampler_a_new_candidate_is_drawn() -> None:
@@ -193,7 +194,7 @@ def test_the_history_makes_trials_comparable() -> None:
     study.tell(failed, state=TrialState.FAIL)
     repeat.set_user_attr("duplicate_of", 0)
     study.tell(repeat, 0.5)
-    history = read_history(study)
+    history = read_history(study, random.Random(0))
     assert [each.value for each in history.told] == pytest.approx([0.5, 0.6, 0.9, 0.1 + 0.3, 0.1 + 0.3])
     assert len(history.pending) == 1
     assert history.known == {"key0", "key1", "key2", "stopped", "failed", "running"}

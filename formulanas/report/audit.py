@@ -101,22 +101,23 @@ def winner_probabilities(rows: Sequence[Row], confirmations: Iterable[Mapping[st
 
 def print_audit(console: Console, audit: Audit) -> None:
     """The audit for a terminal."""
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
-
+    lines = []
     if audit.proxy is not None:
-        say(f"audit     the proxy orders {audit.proxy.n} confirmed candidates as their means do: {_words(audit.proxy)}")
+        lines.append(
+            f"the proxy's order of {audit.proxy.n} confirmed candidates beside their means: {_words(audit.proxy)}"
+        )
     for name, probability in audit.probabilities.items():
-        say(f"          the winner is better than {name} with probability {probability:.2f}")
+        lines.append(f"the winner is better than {name} with probability {probability:.2f}")
     if audit.average is not None:
         mean, deviation, n = audit.average
-        say(f"          the average architecture has {100 * mean:.1f} ± {100 * deviation:.1f} % at the proxy (n = {n})")
+        lines.append(f"the average architecture has {100 * mean:.1f} ± {100 * deviation:.1f} % at the proxy (n = {n})")
     if audit.random_arm is not None:
         arm = audit.random_arm
-        say(f"          random search of the same cost: {100 * arm['mean']:.1f} % confirmed; {arm['verdict']}")
+        lines.append(f"random search of the same cost: {100 * arm['mean']:.1f} % confirmed; {arm['verdict']}")
     for name, found in sorted(audit.predictors.items(), key=lambda each: -abs(each[1].tau)):
-        say(f"          {name:<12} before training: {_words(found)}")
+        lines.append(f"{name:<12} before training: {_words(found)}")
+    for place, line in enumerate(lines):
+        console.print(f"{'' if place else 'audit':<10}{line}", highlight=False, soft_wrap=True)
 
 
 def _words(found: Agreement) -> str:

@@ -142,4 +142,14 @@ def print_leaderboard(console: Console, rows: Iterable[Row]) -> None:
         figures += " ◆" if row.front else "  "
         name = f"  [bold green]{row.name}[/bold green]" if row.name else ""
         console.print(figures + name, soft_wrap=True, highlight=False)
-        console.print(f"     [dim]{escape(row.formula)}[/dim]", soft_wrap=True, highlight=False)
+        over = f"  over {_backbone(row.backbone)}" if row.backbone else ""
+        console.print(f"     [dim]{escape(row.formula)}{over}[/dim]", soft_wrap=True, highlight=False)
+
+
+def _backbone(changes: Mapping[str, Any]) -> str:
+    """What a candidate's backbone has that is not the proxy's."""
+    words = {"widths": "wide", "depths": "blocks", "stem_width": "in the stem"}
+    return ", ".join(
+        f"{'-'.join(map(str, value)) if isinstance(value, list) else value} {words[name]}"
+        for name, value in changes.items()
+    )
