@@ -25,7 +25,7 @@ import optuna
 from optuna.trial import Trial
 
 from formulanas.formula.bind import Value
-from formulanas.search.samplers.catalogue import SAMPLERS
+from formulanas.search.samplers.catalogue import SAMPLERS, find_sampler
 from formulanas.search.samplers.proposer import Proposer
 from formulanas.search.space import Chooser, Domain
 from formulanas.search.study import suggest
@@ -90,7 +90,7 @@ class Race:
 def race(table: Table, sampler: str, seed: int, num_trials: int, batch: int = 1) -> Race:
     """A search of `num_trials` evaluations, `batch` of them under way at a time."""
     study = optuna.create_study(direction="maximize")
-    proposer = Proposer(study, table, sampler, derive_seed(seed, "race"))
+    proposer = Proposer(study, table, find_sampler(sampler), derive_seed(seed, "race"))
     values: dict[str, float] = {}
     regrets: list[float] = []
     trained: list[str] = []

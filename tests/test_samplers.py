@@ -53,7 +53,7 @@ def asked(name: str, num_trials: int, space: Space | None = None, seed: int = 0)
     """The bindings and keys that a search by the sampler `name` trains; every fourth fails, every fifth is stopped."""
     space = space or space_of()
     study = optuna.create_study(direction="maximize")
-    return list(go_on(study, Proposer(study, space, name, seed), space, num_trials))
+    return list(go_on(study, Proposer(study, space, find_sampler(name), seed), space, num_trials))
 
 
 def go_on(
@@ -122,9 +122,11 @@ def test_every_sampler_is_a_function_of_history_and_seed(name: str) -> None:
     num_trials = 14 if name == "gp" else 24
     whole = asked(name, num_trials, seed=1)
     space, study = space_of(), optuna.create_study(direction="maximize")
-    half = list(go_on(study, Proposer(study, space, name, 1), space, 12))
+    half = list(go_on(study, Proposer(study, space, find_sampler(name), 1), space, 12))
     assert whole[:12] == half
-    first, second = (Proposer(copied, space, name, 1).ask() for copied in (study_like(study), study_like(study)))
+    first, second = (
+        Proposer(copied, space, find_sampler(name), 1).ask() for copied in (study_like(study), study_like(study))
+    )
     assert first is not None
     assert second is not None
     assert first.number == second.number
@@ -144,7 +146,7 @@ def study_like(study: optuna.Study) -> optuna.Study:
 def test_what_is_under_way_is_not_proposed_again(name: str) -> None:
     """Asked twelve times before anything more is told, a sampler of ours gives twelve new architectures."""
     space, study = space_of(), optuna.create_study(direction="maximize")
-    proposer = Proposer(study, space, name, 0)
+    proposer = Proposer(study, space, find_sampler(name), 0)
     keys = {key for _, key in go_on(study, proposer, space, 12)}
     for _ in range(12):
         trial = proposer.ask()
@@ -159,7 +161,7 @@ def test_what_waits_in_the_queue_comes_first() -> None:
     """The published points of a space are enqueued; a sampler comes after them."""
     study = optuna.create_study(direction="maximize")
     study.enqueue_trial({"h": "identity", "p": 0, "q": 0})
-    trial = Proposer(study, space_of(), "surrogate", 0).ask()
+    trial = Proposer(study, space_of(), find_sampler("surrogate"), 0).ask()
     assert trial is not None
     assert space_of().choose(lambda name, domain: suggest(trial, name, domain)) == {"h": "identity", "p": 0, "q": 0}
     assert len(study.trials) == 1
@@ -168,7 +170,7 @@ def test_what_waits_in_the_queue_comes_first() -> None:
 def test_after_repeats_of_an_optuna_sampler_a_new_candidate_is_drawn() -> None:
     """TPE told the same architecture again and again is passed over: no more than MAX_REPEATS in a row are known."""
     space, study = space_of(), optuna.create_study(direction="maximize")
-    list(go_on(study, Proposer(study, space, "tpe", 0), space, 30))
+    list(go_on(study, Proposer(study, space, find_sampler("tpe"), 0), space, 30))
     runs, run = [], 0
     for trial in study.trials:
         run = run + 1 if "duplicate_of" in trial.user_attrs else 0

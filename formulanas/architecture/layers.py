@@ -214,7 +214,7 @@ class Graph(_Free):
     def shapes(self, shape: Shape) -> list[Shape]:
         """The shape of every node. Raises InputError for channels that cannot be split equally."""
         if shape[0] % self.inputs:
-            raise InputError(f"{shape[0]} channels cannot be split into {self.inputs} equal parts, as a transform needs")
+            raise InputError(f"{shape[0]} channels cannot be split into the {self.inputs} parts of a transform")
         shapes = [(shape[0] // self.inputs, *shape[1:])] * self.inputs
         for node in self.nodes:
             source, layers = node[0]

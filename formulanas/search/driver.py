@@ -1,30 +1,21 @@
 """The driver of a search: asks the study, screens, gives out trainings, and tells; the study holds all it knows."""
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import optuna
 from optuna.trial import Trial, TrialState
 from rich.markup import escape
-from torch import Tensor
 
-from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import Backbone
-from formulanas.architecture.budget import fit_width
-from formulanas.data.catalogue import dataset
 from formulanas.errors import InputError
-from formulanas.formula.bind import Value, bind
-from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.published import published_names
-from formulanas.records import to_plain
 from formulanas.report.progress import Reporter
-from formulanas.search.audit import sample
-from formulanas.search.predictors import predict
+from formulanas.search.candidate import backbone_changes, candidate
 from formulanas.search.proxy import Proxy
 from formulanas.search.samplers.proposer import Proposer
+from formulanas.search.sampling import Guess, make_sampler
 from formulanas.search.screen import figures, reason_to_reject
 from formulanas.search.space import SpaceDocument, build_space
 from formulanas.search.study import enqueue_points, finish, open_study, record, report_epoch, suggest, write_trial
@@ -59,12 +50,12 @@ class Search:
         self.space = build_space(document)
         self.num_trials = num_trials
         self.study = open_study(run, document)
-        self.proposer = Proposer(self.study, self.space, document.search.sampler, seed)
+        self.proposer = Proposer(self.study, self.space, make_sampler(run, document, self.space, proxy, seed), seed)
         self.names = published_names() | {self.space.key(v): name for name, v in self.space.points.items()}
         self.running: dict[int, _Running] = {}
         self.again: list[int] = []  # of these, the ones whose worker died
         self.results: dict[str, optuna.trial.FrozenTrial] = {}  # by key: what need never be trained again
-        self.sample: tuple[Tensor, Tensor] | None = None  # of training images, for predictors
+        self.guess = Guess(proxy)
         self.num_trained = 0
         self.rejected_in_a_row = 0
         self.adopted: list[tuple[Trial, int]] = []
@@ -106,16 +97,16 @@ class Search:
                 if not self.running:
                     reporter.line("the space has nothing new: all that could be proposed is known or rejected")
                 return None
-            candidate = self.prepare(trial, reported, reporter)
-            if candidate is None:
+            running = self.prepare(trial, reported, reporter)
+            if running is None:
                 self.rejected_in_a_row += 1
                 continue
             self.rejected_in_a_row = 0
-            self.running[trial.number] = candidate
-            if self.document.search.rank_by and candidate.point is None and not reported:
-                candidate = self.best_of(candidate, self.document.search.rank_by, reporter)
-            self.metrics_file(candidate.trial.number, [])
-            return candidate.trial.number, candidate.task
+            self.running[trial.number] = running
+            if self.document.search.rank_by and running.point is None and not reported:
+                running = self.best_of(running, self.document.search.rank_by, reporter)
+            self.metrics_file(running.trial.number, [])
+            return running.trial.number, running.task
         return None
 
     def best_of(self, first: _Running, predictor: str, reporter: Reporter) -> _Running:
@@ -123,11 +114,11 @@ class Search:
         rivals = [first]
         for _ in range(self.document.search.rank_of - 1):
             trial = self.ask()
-            candidate = self.prepare(trial, 0, reporter) if trial is not None else None
-            if candidate is not None:
-                self.running[candidate.trial.number] = candidate
-                rivals.append(candidate)
-        guesses = {each.trial.number: self.predict(predictor, each.task) for each in rivals}
+            running = self.prepare(trial, 0, reporter) if trial is not None else None
+            if running is not None:
+                self.running[running.trial.number] = running
+                rivals.append(running)
+        guesses = {each.trial.number: self.guess(predictor, each.task) for each in rivals}
         best = max(rivals, key=lambda each: guesses[each.trial.number])
         for each in rivals:
             if each is not best:
@@ -136,14 +127,6 @@ class Search:
                 reason = f"{predictor} puts trial {best.trial.number} first"
                 self.remember(finish(self.run, self.study, each.trial, TrialState.PRUNED, None, reason))
         return best
-
-    def predict(self, predictor: str, task: Task) -> float:
-        if self.sample is None:
-            self.sample = sample(self.proxy)
-        images = dataset(self.proxy.dataset)
-        architecture = Architecture(bind(task.formula), task.backbone, images.shape, images.num_classes)
-        value = predict(predictor, architecture, *self.sample, task.seed)
-        return -math.inf if value is None else value
 
     def ask(self) -> Trial | None:
         """The next proposal; None where there is nothing new, or too many in a row were rejected."""
@@ -156,14 +139,14 @@ class Search:
         try:
             recursion, key = self.space.bind(values), self.space.key(values)
             record(trial, key=key, formula=recursion.text)
-            architecture = self.architecture(values, recursion)
-            candidate = figures(architecture)
+            architecture = candidate(self.document, self.space, self.proxy, values)
+            costs = figures(architecture)
         except InputError as error:
             record(trial, screened=True)
             self.remember(finish(self.run, self.study, trial, TrialState.PRUNED, None, str(error)))
             return None
-        # one write: each costs a transaction
-        record(trial, figures={**asdict(candidate), "backbone": self.changes(architecture.backbone)})
+        changes = backbone_changes(self.proxy.backbone, architecture.backbone)
+        record(trial, figures={**asdict(costs), "backbone": changes})  # one write: each costs a transaction
         if key in self.results:
             self.copy(self.results[key], trial)
             return None
@@ -172,7 +155,7 @@ class Search:
                 record(trial, duplicate_of=other.trial.number)
                 other.duplicates.append(trial)
                 return None
-        reason = "" if point else reason_to_reject(candidate, self.document.limits)
+        reason = "" if point else reason_to_reject(costs, self.document.limits)
         if reason:
             record(trial, screened=True)
             self.remember(finish(self.run, self.study, trial, TrialState.PRUNED, None, reason))
@@ -188,22 +171,6 @@ class Search:
             costs=self.document.search.objectives[1:],
         )
         return _Running(trial, key, task, point, reported)
-
-    def architecture(self, values: Mapping[str, Value], recursion: BoundRecursion) -> Architecture:
-        """The architecture of a binding, over the proxy's backbone with its blocks, as wide as the budget says."""
-        images, budget = dataset(self.proxy.dataset), self.document.budget
-        backbone = self.space.backbone(values, self.proxy.backbone)
-        architecture = Architecture(recursion, backbone, images.shape, images.num_classes)
-        if budget.params is not None:
-            return fit_width(architecture, "params", budget.params)
-        return architecture if budget.macs is None else fit_width(architecture, "macs", budget.macs)
-
-    def changes(self, backbone: Backbone) -> dict[str, Any] | None:
-        """What differs from the proxy's backbone; None where nothing does."""
-        base = self.proxy.backbone
-        names = ("widths", "depths", "stem_width")
-        changed = {name: value for name in names if (value := getattr(backbone, name)) != getattr(base, name)}
-        return to_plain(changed) if changed else None
 
     def copy(self, known: optuna.trial.FrozenTrial, trial: Trial) -> None:
         """Tells a proposal whose key is known the known result."""

@@ -27,7 +27,7 @@ from formulanas.search.driver import Search
 from formulanas.search.pool import WorkerPool
 from formulanas.search.proxy import Proxy, default_workers, resolve_proxy
 from formulanas.search.pruners import find_pruner
-from formulanas.search.samplers.catalogue import find_sampler
+from formulanas.search.samplers.catalogue import check_sampler
 from formulanas.search.settings import ConfirmSettings
 from formulanas.search.space import SpaceDocument, read_space
 from formulanas.search.study import count_states
@@ -125,7 +125,7 @@ def _create(path: Path, document: SpaceDocument, name: str | None, seed: int, da
     if run.folder.exists():
         raise InputError(f"the run {name} exists; go on with it by --resume --name {name}, or choose another --name")
     proxy = resolve_proxy(document.proxy, data_dir)
-    find_sampler(document.search.sampler)
+    check_sampler(document.search.sampler)
     find_pruner(document.search.pruner)
     settings = {
         "schema": 1,

@@ -26,6 +26,7 @@ class OptunaSampler:
 
     make: Callable[[int], BaseSampler]
     package: str | None = None
+    several: bool = True  # whether it takes several objectives
 
 
 SAMPLERS: dict[str, Propose | OptunaSampler] = {
@@ -38,14 +39,25 @@ SAMPLERS: dict[str, Propose | OptunaSampler] = {
     "tpe": OptunaSampler(lambda seed: TPESampler(seed=seed)),
     "nsga2": OptunaSampler(lambda seed: NSGAIISampler(population_size=20, seed=seed)),
     "gp": OptunaSampler(lambda seed: GPSampler(seed=seed), "scipy"),
-    "cmaes": OptunaSampler(lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False), "cmaes"),
+    "cmaes": OptunaSampler(
+        lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False), "cmaes", several=False
+    ),
 }
+
+
+DIFFERENTIABLE = "differentiable"  # needs images beside the history: the search makes it
+
+
+def check_sampler(name: str) -> None:
+    """Raises InputError for what is no sampler's name."""
+    if name != DIFFERENTIABLE:
+        find_sampler(name)
 
 
 def find_sampler(name: str) -> Propose | OptunaSampler:
     """The sampler `name`. Raises InputError for an unknown one, and where its package is not installed."""
     if name not in SAMPLERS:
-        raise InputError(unknown_name("sampler", name, SAMPLERS) + " (search.sampler)")
+        raise InputError(unknown_name("sampler", name, (*SAMPLERS, DIFFERENTIABLE)) + " (search.sampler)")
     sampler = SAMPLERS[name]
     if isinstance(sampler, OptunaSampler) and sampler.package and not importlib.util.find_spec(sampler.package):
         raise InputError(

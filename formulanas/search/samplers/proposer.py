@@ -5,8 +5,9 @@ import random
 import optuna
 from optuna.trial import Trial, TrialState
 
+from formulanas.errors import InputError
 from formulanas.search.samplers.candidates import Candidates, Choices
-from formulanas.search.samplers.catalogue import OptunaSampler, find_sampler
+from formulanas.search.samplers.catalogue import OptunaSampler, Propose, find_sampler
 from formulanas.search.samplers.history import read_history
 from formulanas.seeds import derive_seed
 
@@ -14,11 +15,12 @@ MAX_REPEATS = 4  # of what is known, by one of Optuna's samplers, before a rando
 
 
 class Proposer:
-    """Asks a study for trials by the sampler `name`; all its memory is the study, and its chance the trials' number."""
+    """Asks a study for trials by a sampler; all its memory is the study, and its chance the trials' number."""
 
-    def __init__(self, study: optuna.Study, space: Choices, name: str, seed: int) -> None:
-        self.study, self.seed = study, seed
-        self.sampler = find_sampler(name)
+    def __init__(self, study: optuna.Study, space: Choices, sampler: Propose | OptunaSampler, seed: int) -> None:
+        self.study, self.seed, self.sampler = study, seed, sampler
+        if len(study.directions) > 1 and isinstance(sampler, OptunaSampler) and not sampler.several:
+            raise InputError("the sampler cmaes has one objective; choose another (search.sampler)")
         self.candidates = Candidates(space)
 
     def ask(self) -> Trial | None:

@@ -1,0 +1,31 @@
+"""From a binding to the architecture that is trained: its blocks, and as wide as the budget says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.backbone import Backbone
+from formulanas.architecture.budget import fit_width
+from formulanas.data.catalogue import dataset
+from formulanas.formula.bind import Value
+from formulanas.records import to_plain
+from formulanas.search.proxy import Proxy
+from formulanas.search.space import Space, SpaceDocument
+
+CHANGEABLE = ("widths", "depths", "stem_width")
+
+
+def candidate(document: SpaceDocument, space: Space, proxy: Proxy, values: Mapping[str, Value]) -> Architecture:
+    """The architecture of a binding over the proxy's backbone. Raises InputError where there is none."""
+    images, budget = dataset(proxy.dataset), document.budget
+    backbone = space.backbone(values, proxy.backbone)
+    architecture = Architecture(space.bind(values), backbone, images.shape, images.num_classes)
+    if budget.params is not None:
+        return fit_width(architecture, "params", budget.params)
+    return architecture if budget.macs is None else fit_width(architecture, "macs", budget.macs)
+
+
+def backbone_changes(base: Backbone, backbone: Backbone) -> dict[str, Any] | None:
+    """What differs from the proxy's backbone, as a trial's document keeps it; None where nothing does."""
+    changed = {name: value for name in CHANGEABLE if (value := getattr(backbone, name)) != getattr(base, name)}
+    return to_plain(changed) if changed else None
