@@ -18,6 +18,7 @@ RESNET_S = "x[n] = relu(x[n-1] + F[n](x[n-1])) - F[n-1](x[n-2])"
     [
         (RESNET_S, "x[n] = -F[n-1](x[n-2]) + relu(F[n](x[n-1]) + x[n-1])"),
         (RESNET_S, "f[n] = F[n](x[n-1]); x[n] = relu(x[n-1] + f[n]) - f[n-1]"),
+        ("x[n] = relu(x[n-1] + F[n](x[n-1]))", "x[n] = relu(relu(x[n-1] + F[n](x[n-1])))"),
         (RESNET_S, "x[n] = relu(x[n-1] + G[n](x[n-1])) - G[n-1](x[n-2])"),
         (RESNET_S, "x[n] = relu(x[n-1] + F[n](x[n-1]) + 0 * x[n-3]) - 1/2 * F[n-1](x[n-2]) - 0.5 * F[n-1](x[n-2])"),
         (RESNET_S, RESNET_S + "; start = zero; shape = project"),

@@ -39,6 +39,8 @@ def canonical(expression: Expression) -> Expression:
             return power(base, exponent)
         case ex.Operation("identity", argument):
             return argument
+        case ex.Operation("relu", ex.Operation("relu", _) as inner):
+            return inner
         case ex.Operation(name, ex.Number(value)):
             if value == 0 and name in VANISHING_AT_ZERO:
                 return ex.ZERO
