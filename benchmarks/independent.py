@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import Backbone, backbone
+from formulanas.architecture.backbone import Backbone
+from formulanas.architecture.backbones import backbone
 from formulanas.formula.bind import bind
 
 try:

@@ -21,7 +21,7 @@ from independent import PAIRS
 from torch import Tensor, nn
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import backbone
+from formulanas.architecture.backbones import backbone
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
 from formulanas.network.weights import copy_weights

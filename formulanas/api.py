@@ -3,7 +3,8 @@
 from formulanas.analysis.growth import growth
 from formulanas.analysis.paths import paths
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import Backbone, backbone
+from formulanas.architecture.backbone import Backbone
+from formulanas.architecture.backbones import backbone
 from formulanas.formula.bind import bind
 from formulanas.formula.latex import render_latex
 from formulanas.formula.parse import parse

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from strategies import linear_formulas
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import Backbone, backbone
+from formulanas.architecture.backbone import Backbone
+from formulanas.architecture.backbones import backbone
 from formulanas.architecture.transforms import TRANSFORMS
 from formulanas.errors import InputError
 from formulanas.formula.bind import bind

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import EFFICIENTNET_B0, Backbone, backbone
+from formulanas.architecture.backbone import Backbone
+from formulanas.architecture.backbones import EFFICIENTNET_B0, backbone
 from formulanas.formula.bind import bind
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.published import bind_formula

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from torch import nn
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import Backbone, backbone
+from formulanas.architecture.backbone import Backbone
+from formulanas.architecture.backbones import backbone
 from formulanas.architecture.layers import Shape
 from formulanas.cli.main import main
 from formulanas.errors import InputError

@@ -85,7 +85,7 @@ def paths(
     """
     from formulanas.analysis.paths import multiplicity, paths_over
     from formulanas.analysis.words import expansion, in_order, plain_number, render_words
-    from formulanas.architecture.backbone import backbone as backbone_of
+    from formulanas.architecture.backbones import backbone as backbone_of
     from formulanas.store import resolve
 
     if plot and not measure:

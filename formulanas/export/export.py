@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import backbone
+from formulanas.architecture.backbones import backbone
 from formulanas.data.catalogue import CIFAR10, dataset
 from formulanas.errors import InputError, unknown_name
 from formulanas.export.formats import FORMATS, write_onnx, write_pt2, write_python

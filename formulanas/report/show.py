@@ -12,7 +12,7 @@ from formulanas.analysis.growth import growth
 from formulanas.analysis.paths import Paths, add_up, paths
 from formulanas.analysis.variance import variance
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import backbone
+from formulanas.architecture.backbones import backbone
 from formulanas.data.catalogue import dataset as data_set
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value

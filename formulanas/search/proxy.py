@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from formulanas.architecture.backbone import Backbone, backbone
+from formulanas.architecture.backbone import Backbone
+from formulanas.architecture.backbones import backbone
 from formulanas.data.catalogue import DEFAULT_DATA_DIR, fetch
 from formulanas.errors import InputError
 from formulanas.recipe import Recipe
