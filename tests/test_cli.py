@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import TINY_SPACE, Command
 
-from formulanas.architecture.backbone import BACKBONES
+from formulanas.architecture.backbones import BACKBONES
 from formulanas.cli.main import main
 from formulanas.formula.published import atlas, published
 from formulanas.records import read_json

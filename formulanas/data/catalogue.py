@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from formulanas.data.imagenet import IMAGENET, ImageNet
 from formulanas.errors import InputError, unknown_name
 
 DEFAULT_DATA_DIR = Path("data")
@@ -54,13 +55,16 @@ CIFAR100 = CifarFiles(
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named set of images of one `shape` (C, H, W); None for `files` where it ships inside the package."""
+    """A named set of images of one `shape` (C, H, W); None for `files` where it ships inside the package.
+
+    Of images that are decoded when they are needed, shape and classes are what is usual.
+    """
 
     name: str
     description: str
     num_classes: int
     shape: tuple[int, int, int]
-    files: CifarFiles | None
+    files: CifarFiles | ImageNet | None
 
 
 DATASETS = {
@@ -69,6 +73,7 @@ DATASETS = {
         Dataset("cifar10-mini", "4,000 + 1,000 images of CIFAR-10, embedded", 10, (3, 32, 32), None),
         Dataset("cifar10", "50,000 + 10,000 images in 10 classes", 10, (3, 32, 32), CIFAR10),
         Dataset("cifar100", "50,000 + 10,000 images in 100 classes", 100, (3, 32, 32), CIFAR100),
+        Dataset("imagenet", "1,281,167 + 50,000 images in 1,000 classes", 1000, (3, 224, 224), IMAGENET),
     )
 }
 
@@ -83,14 +88,21 @@ def dataset(name: str) -> Dataset:
 def is_present(name: str, data_dir: Path) -> bool:
     """Whether the training images of a data set are at hand without a download; the test files are not looked at."""
     files = dataset(name).files
+    if isinstance(files, ImageNet):
+        return files.is_present(data_dir)
     return files is None or all((data_dir / files.folder / part).is_file() for part in files.train)
 
 
 def fetch(name: str, data_dir: Path) -> None:
-    """Downloads a data set into `data_dir` where it is missing, verifies its checksum and unpacks it."""
+    """Downloads a data set into `data_dir` where it is missing, verifies its checksum and unpacks it.
+
+    Raises InputError for one that cannot be downloaded, with how it can be had.
+    """
     files = dataset(name).files
     if files is None or is_present(name, data_dir):
         return
+    if isinstance(files, ImageNet):
+        raise InputError(files.absent(data_dir))
     data_dir.mkdir(parents=True, exist_ok=True)
     archive = data_dir / files.url.rpartition("/")[2]
     partial = archive.with_suffix(".partial")
@@ -117,6 +129,13 @@ def fetch(name: str, data_dir: Path) -> None:
     archive.unlink()
 
 
+def _place(entry: Dataset, data_dir: Path) -> str:
+    if entry.files is None:
+        return "inside the package"
+    home = entry.files.home(data_dir, "train") if isinstance(entry.files, ImageNet) else None
+    return str(home or data_dir / entry.files.folder)
+
+
 def catalogue(data_dir: Path) -> list[dict[str, Any]]:
     """What `formulanas data` says of every data set."""
     return [
@@ -124,7 +143,7 @@ def catalogue(data_dir: Path) -> list[dict[str, Any]]:
             "name": each.name,
             "description": each.description,
             "present": is_present(each.name, data_dir),
-            "folder": "inside the package" if each.files is None else str(data_dir / each.files.folder),
+            "folder": _place(each, data_dir),
             "url": None if each.files is None else each.files.url,
         }
         for each in DATASETS.values()

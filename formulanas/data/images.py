@@ -1,9 +1,40 @@
-"""Labelled images as uint8 tensors, and their split into parts with every class in proportion."""
+"""Labelled images as uint8 tensors, their split into parts, and what a training and an evaluation ask of any images."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+Batch = tuple[Tensor, Tensor]  # images (B, C, H, W), normalised and channels_last, and labels (B,)
+WHOLE = slice(None)
+
+
+class TrainingImages(Protocol):
+    """Images to train on: each epoch is drawn by a seed, and can be had again from any of its batches on."""
+
+    num_classes: int
+    device: torch.device
+
+    def __len__(self) -> int: ...
+
+    def batches(self, batch_size: int, seed: int, begin: int = 0, part: slice = WHOLE) -> Iterator[Batch]:
+        """The batches of the epoch `seed` from number `begin` on, and of each the `part`.
+
+        `slice(r, None, w)` is the part of the process r of w that train one network together.
+        """
+        ...
+
+
+class EvaluationImages(Protocol):
+    """Images to evaluate on, in a fixed order; several crops of each have the shape (B, crops, C, H, W)."""
+
+    def __len__(self) -> int: ...
+
+    def test_batches(self, batch_size: int) -> Iterator[Batch]:
+        """All images, once."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,9 +66,20 @@ class LabelledImages:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) uint8 as floats of mean 0 and deviation 1 per channel."""
-        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1) * 255
-        scale = 1 / (torch.tensor(self.deviation, device=images.device).view(1, -1, 1, 1) * 255)
-        return (images.float() - mean) * scale
+        return normalise(images, self.mean, self.deviation)
+
+    def test_batches(self, batch_size: int) -> Iterator[Batch]:
+        """All images in their order."""
+        for begin in range(0, len(self), batch_size):
+            part = slice(begin, begin + batch_size)
+            yield self.normalise(self.images[part]).contiguous(memory_format=torch.channels_last), self.labels[part]
+
+
+def normalise(images: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Tensor:
+    """Images (N, C, H, W) of values up to 255 as floats of `mean` 0 and `deviation` 1, both shares of 255."""
+    middle = torch.tensor(mean, device=images.device).view(1, -1, 1, 1) * 255
+    scale = 1 / (torch.tensor(deviation, device=images.device).view(1, -1, 1, 1) * 255)
+    return (images.float() - middle) * scale
 
 
 def split(data: LabelledImages, held_out: float, seed: int) -> tuple[LabelledImages, LabelledImages]:

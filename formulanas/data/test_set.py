@@ -2,12 +2,34 @@
 
 from pathlib import Path
 
+import torch
+
 from formulanas.data import cifar, mini
-from formulanas.data.catalogue import dataset
+from formulanas.data.catalogue import CifarFiles, dataset
+from formulanas.data.imagenet import ImageNet
 from formulanas.data.images import LabelledImages
+from formulanas.data.stream import ImageStream, Reading
+from formulanas.recipe import Recipe
 
 
 def read_test_set(name: str, data_dir: Path) -> LabelledImages:
-    """The test images of a data set. Raises InputError where they are missing."""
+    """The test images of a data set, in memory. Raises InputError where they are missing."""
     files = dataset(name).files
+    assert not isinstance(files, ImageNet), name
     return mini.read("test") if files is None else cifar.read(files, files.test, data_dir)
+
+
+def open_test_images(
+    name: str, data_dir: Path, recipe: Recipe, device: torch.device, reading: Reading
+) -> LabelledImages | ImageStream:
+    """The test images, held on `device` where they fit, else decoded as `recipe` crops them.
+
+    Of ImageNet they are what its authors call validation images.
+    """
+    files = dataset(name).files
+    match files:
+        case ImageNet():
+            found = files.images(data_dir, "val")
+            return ImageStream(found, recipe, files.mean, files.deviation, device, reading)
+        case CifarFiles() | None:
+            return read_test_set(name, data_dir).to(device)

@@ -34,5 +34,5 @@ def load(folder: Path, device: torch.device) -> tuple[dict[str, Any] | None, lis
 
 def remove(folder: Path) -> None:
     """Removes the checkpoints of a training that is done."""
-    for name in (CURRENT, PREVIOUS):
+    for name in (CURRENT, PREVIOUS, f".{CURRENT}"):
         (folder / name).unlink(missing_ok=True)

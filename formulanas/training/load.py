@@ -39,7 +39,10 @@ def load_retrained(target: str | Path, device: torch.device | None = None) -> Re
     found, settings = resolve(str(folder)), read_yaml(folder / RETRAIN_FILE)
     assert found.backbone is not None
     images = dataset(settings["dataset"])
-    network = build(Architecture(found.recursion, found.backbone, images.shape, images.num_classes), seed=0)
+    channels, size, _ = images.shape
+    size = settings.get("image_size") or size
+    num_classes = settings.get("num_classes") or images.num_classes
+    network = build(Architecture(found.recursion, found.backbone, (channels, size, size), num_classes), seed=0)
     network.load_state_dict(_read_weights(folder / WEIGHTS_FILE, network))
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Retrained(network.to(device).eval(), settings["dataset"], Path(settings["data_dir"]))

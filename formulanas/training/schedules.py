@@ -14,6 +14,14 @@ def learning_rate(recipe: Recipe, step: int, num_steps: int) -> float:
             share = done / recipe.warmup if done < recipe.warmup else (1 - done) / (1 - recipe.warmup)
         case "cosine":
             share = (1 + math.cos(math.pi * step / num_steps)) / 2
+        case "warmup-cosine":
+            rising = recipe.warmup * num_steps
+            fallen = (step - rising) / (num_steps - rising)
+            share = (step + 1) / (rising + 1) if step < rising else (1 + math.cos(math.pi * fallen)) / 2
+        case "steps":
+            passed = sum(step * recipe.epochs >= each * num_steps for each in recipe.milestones)
+            factors = recipe.factors if len(recipe.factors) > 1 else recipe.factors * len(recipe.milestones)
+            share = math.prod(factors[:passed])
         case _:
             assert_never(recipe.schedule)
     return recipe.learning_rate * share

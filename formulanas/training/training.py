@@ -9,14 +9,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from formulanas.data.augment import AugmentedImages
-from formulanas.data.images import LabelledImages
+from formulanas.data.images import WHOLE, EvaluationImages, LabelledImages, TrainingImages
 from formulanas.network.network import Network
 from formulanas.recipe import Recipe
 from formulanas.seeds import derive_seed
+from formulanas.training.average import Average
 from formulanas.training.evaluate import evaluate
+from formulanas.training.mixing import losses, mix, one_hot
+from formulanas.training.optimizers import optimizer
 from formulanas.training.schedules import learning_rate
 
 
@@ -26,7 +28,10 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """What one epoch, counted from 1, came to; the validation is None where nothing was held out."""
+    """What one epoch, counted from 1, came to; the validation is None where nothing was held out.
+
+    Where a recipe mixes images, the accuracy is that of naming what the greater part of each was.
+    """
 
     epoch: int
     train_loss: float
@@ -39,63 +44,76 @@ class EpochMetrics:
 class Training:
     """A network on its way through a recipe; it can be saved after any step and goes on exactly from there.
 
-    All chance is a function of (seed, epoch), so that the position in the data is the whole of its state.
+    All chance is a function of (seed, epoch) and (seed, step), so that the position in the data is the whole of its
+    state. `accumulate` divides each batch into so many, whose gradients are added; `part` is what of each batch this
+    process trains on. `forward` may be replaced by what computes the same: a compiled or a distributed network.
     """
 
-    def __init__(self, network: Network, data: LabelledImages, recipe: Recipe, seed: int) -> None:
-        self.device = data.images.device
+    def __init__(
+        self,
+        network: Network,
+        data: LabelledImages | TrainingImages,
+        recipe: Recipe,
+        seed: int,
+        accumulate: int = 1,
+        part: slice = WHOLE,
+    ) -> None:
+        self.images = AugmentedImages.by(recipe, data) if isinstance(data, LabelledImages) else data
+        self.device = self.images.device
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.data, self.recipe, self.seed = data, recipe, seed
-        self.images = AugmentedImages(data, recipe.crop_padding, recipe.flip)
-        self.steps_an_epoch = -(-len(data) // recipe.batch_size)
-        self.optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
+        self.recipe, self.seed, self.accumulate, self.part = recipe, seed, accumulate, part
+        self.forward: Callable[[Tensor], Tensor] = self.network
+        self.steps_an_epoch = -(-len(self.images) // recipe.batch_size)
+        self.optimizer = optimizer(recipe, network)
+        self.average = Average(network, recipe.average) if recipe.average else None
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = recipe.norm_momentum
-        self.step = 0
+        self.step = self.epochs_done = 0
         self.seconds = 0.0  # of this epoch, over all runs
-        self.totals = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss and hits of this epoch
+        self.totals = torch.zeros(3, dtype=torch.float64, device=self.device)  # loss, hits, images of this epoch
 
     @property
     def num_steps(self) -> int:
         """The steps of the whole training."""
         return self.steps_an_epoch * self.recipe.epochs
 
+    @property
+    def result(self) -> Network:
+        """The network to evaluate and to keep: the average of its weights, where the recipe takes one."""
+        return self.network if self.average is None else self.average.network
+
     def run(
-        self, validation: LabelledImages | None = None, after_step: Callable[[], None] | None = None
+        self, validation: EvaluationImages | None = None, after_step: Callable[[], None] | None = None
     ) -> Iterator[EpochMetrics]:
         """Trains to the end of the recipe, yielding after every epoch.
 
         Raises DivergedError at the end of an epoch whose loss is not finite.
         """
-        while self.step < self.num_steps:
-            epoch, done = divmod(self.step, self.steps_an_epoch)
-            batches = self.images.epoch(self.recipe.batch_size, derive_seed(self.seed, "epoch", epoch))
+        while self.epochs_done < self.recipe.epochs:
+            epoch = self.epochs_done
+            done = self.step - epoch * self.steps_an_epoch
             started = time.perf_counter()
-            for batch in range(done, self.steps_an_epoch):
-                self.train_step(*batches[batch])
-                if after_step is not None:
-                    self.seconds += time.perf_counter() - started
-                    after_step()
-                    started = time.perf_counter()
-            loss, hits = (self.totals / len(self.data)).tolist()
+            if done < self.steps_an_epoch:
+                seed = derive_seed(self.seed, "epoch", epoch)
+                for images, labels in self.images.batches(self.recipe.batch_size, seed, done, self.part):
+                    self.train_step(images, labels)
+                    if after_step is not None:
+                        self.seconds += time.perf_counter() - started
+                        after_step()
+                        started = time.perf_counter()
+            loss, hits, count = self.totals.tolist()
             self.totals.zero_()
             if not math.isfinite(loss):
                 raise DivergedError(f"the training loss is {loss} in epoch {epoch + 1}")
-            held_out = None if validation is None else evaluate(self.network, validation)
+            held_out = None if validation is None else evaluate(self.result, validation)
             seconds = self.seconds + time.perf_counter() - started
             self.seconds = 0.0
+            self.epochs_done += 1
             yield EpochMetrics(
                 epoch + 1,
-                loss,
-                hits,
+                loss / count,
+                hits / count,
                 None if held_out is None else held_out.loss,
                 None if held_out is None else held_out.top1,
                 seconds,
@@ -106,16 +124,41 @@ class Training:
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.step, self.num_steps)
-        with self.chance(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            logits = self.network(images)
-        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        targets = labels
+        if self.recipe.mixup or self.recipe.cutmix:
+            shares = one_hot(labels, self.images.num_classes)
+            images, targets = mix(self.recipe, images, shares, derive_seed(self.seed, "mix", self.step))
+            labels = targets.argmax(1)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with self.chance():
+            size = -(-len(labels) // self.accumulate)
+            for begin in range(0, len(labels), size):
+                few = slice(begin, begin + size)
+                share = len(labels[few]) / len(labels) * self.weight(len(labels))
+                self.add_gradient(images[few], targets[few], labels[few], share)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.follow(self.step)
+        self.step += 1
+
+    def weight(self, count: int) -> float:
+        """What the mean gradient of `count` images is multiplied by, so that the mean over processes is the batch's."""
+        processes = self.part.step or 1
+        if processes == 1:
+            return 1.0
+        begun = self.step % self.steps_an_epoch * self.recipe.batch_size
+        return count * processes / min(self.recipe.batch_size, len(self.images) - begun)
+
+    def add_gradient(self, images: Tensor, targets: Tensor, labels: Tensor, share: float) -> None:
+        """Adds the gradient of the mean loss of these images, which has the `share` in that of their batch."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits = self.forward(images)
+        loss = losses(self.recipe, logits.float(), targets) / len(labels)
+        (loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             hits = (logits.argmax(1) == labels).sum()
-            self.totals += torch.stack((loss.double() * len(labels), hits.double()))
-        self.step += 1
+            self.totals[:2] += torch.stack((loss.double() * len(labels), hits.double()))
+            self.totals[2] += len(labels)
 
     @contextmanager
     def chance(self) -> Iterator[None]:
@@ -131,8 +174,10 @@ class Training:
         """Everything that a later `restore` needs, as tensors and plain values."""
         return {
             "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
+            "epochs_done": self.epochs_done,
             "seconds": self.seconds,
             "totals": self.totals,
         }
@@ -140,7 +185,9 @@ class Training:
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a `state` of the same training."""
         self.network.load_state_dict(state["network"])
+        if self.average is not None:
+            self.average.network.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        self.step, self.epochs_done = state["step"], state["epochs_done"]
         self.seconds = state["seconds"]
         self.totals = state["totals"].to(self.device)

@@ -1,0 +1,7 @@
+"""Retraining: a formula over a full-size backbone, through a full schedule, the test set opened once at the end."""
+
+from formulanas.retrain.retrain import retrain
+from formulanas.retrain.seeds import Summary, retrain_seeds
+from formulanas.retrain.settings import Options, Result, Retraining
+
+__all__ = ["Options", "Result", "Retraining", "Summary", "retrain", "retrain_seeds"]

@@ -1,0 +1,196 @@
+"""A retraining at work: trains, saves itself, tells how it goes, and opens the test set when all is done."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+
+from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.backbone import Backbone
+from formulanas.data.catalogue import dataset
+from formulanas.data.images import TrainingImages
+from formulanas.data.stream import ImageStream, Reading
+from formulanas.data.test_set import open_test_images
+from formulanas.data.training_set import open_training_images
+from formulanas.formula.bind import bind
+from formulanas.network.network import Network, build
+from formulanas.records import to_plain, write_json, write_lines, write_yaml
+from formulanas.report.progress import Reporter
+from formulanas.retrain.settings import Result, Retraining
+from formulanas.seeds import derive_seed
+from formulanas.store import RETRAIN_FILE, WEIGHTS_FILE
+from formulanas.training import checkpoint
+from formulanas.training.evaluate import evaluate
+from formulanas.training.training import EpochMetrics, Training
+
+RESULT_FILE, METRICS_FILE = "result.json", "metrics.jsonl"
+
+
+class Job:
+    """The retraining `settings` in its folder; `execute` begins it or goes on with it."""
+
+    def __init__(
+        self, folder: Path, settings: Retraining, checkpoint_minutes: float, decoders: int, console: Console
+    ) -> None:
+        self.folder, self.settings, self.console = folder, settings, console
+        self.checkpoint_seconds = 60 * checkpoint_minutes
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.reading = Reading(decoders, settings.skip_broken, settings.ten_crops, self.warn)
+        self.saved = time.monotonic()
+        self.metrics: list[dict[str, Any]] = []
+
+    def execute(self, reason: str, compared: Mapping[str, tuple[Backbone, int]]) -> Result:
+        """Trains what is left to train, and evaluates."""
+        images = self.open(0)
+        architecture = self.architecture(images)
+        self.introduce(reason, compared, architecture, len(images))
+        network = build(architecture, derive_seed(self.settings.seed, "weights"))
+        torch.backends.cudnn.benchmark = True
+        state = self.read_checkpoint()
+        begin = 0 if state is None else state["phase"]
+        for phase in range(begin, len(self.settings.recipes)):
+            if phase:
+                self.say(f"fixres    head and norms at {self.settings.recipes[phase].image_size} pixels")
+            training = self.prepare(phase, network, images if phase == 0 else self.open(phase))
+            if state is not None and phase == begin:
+                self.restore(training, state)
+            self.train(phase, training)
+            network = training.result.requires_grad_(True)
+        torch.save(network.state_dict(), self.folder / WEIGHTS_FILE)
+        result = self.evaluate(network)
+        write_json(self.folder / RESULT_FILE, asdict(result))
+        checkpoint.remove(self.folder)
+        return result
+
+    def open(self, phase: int) -> TrainingImages:
+        """The training images of one of the trainings."""
+        settings = self.settings
+        recipe = settings.recipes[phase]
+        return open_training_images(settings.dataset, Path(settings.data_dir), recipe, self.device, self.reading)
+
+    def architecture(self, images: TrainingImages) -> Architecture:
+        """The network for these images; what the data decide is kept among the settings."""
+        shape, num_classes = dataset(self.settings.dataset).shape, images.num_classes
+        if isinstance(images, ImageStream):
+            size = self.settings.recipe.image_size
+            shape = 3, size, size
+            self.settings = replace(self.settings, num_classes=num_classes, image_size=size)
+            write_yaml(self.folder / RETRAIN_FILE, to_plain(self.settings))
+        return Architecture(bind(self.settings.formula), self.settings.backbone, shape, num_classes)
+
+    def prepare(self, phase: int, network: Network, images: TrainingImages) -> Training:
+        """The training of one phase, at its start."""
+        settings = self.settings
+        seed = settings.seed if phase == 0 else derive_seed(settings.seed, "phase", phase)
+        training = Training(network, images, settings.recipes[phase], seed, settings.accumulate)
+        if settings.compiled:
+            training.forward = torch.compile(training.network)
+        return training
+
+    def train(self, phase: int, training: Training) -> None:
+        """Trains to the end of a phase, saved after every epoch and every few minutes."""
+        with Reporter(self.console, training.num_steps) as reporter:
+            reporter.advance(training.step)
+
+            def after_step() -> None:
+                reporter.advance(1)
+                if time.monotonic() - self.saved > self.checkpoint_seconds:
+                    self.save(phase, training)
+
+            for epoch in training.run(after_step=after_step):
+                self.metrics.append(asdict(epoch) if phase == 0 else {"phase": phase, **asdict(epoch)})
+                self.save(phase, training)
+                write_lines(self.folder / METRICS_FILE, self.metrics)
+                line = self.epoch_line(epoch, training.recipe.epochs)
+                reporter.status(line)
+                if reporter.bar is None:
+                    reporter.line(f"{line}  ({reporter.left})")
+
+    def evaluate(self, network: Network) -> Result:
+        """The test set, opened once."""
+        settings = self.settings
+        recipe = settings.recipes[-1]
+        images = open_test_images(settings.dataset, Path(settings.data_dir), recipe, self.device, self.reading)
+        test = evaluate(network, images)
+        return Result(
+            folder=str(self.folder),
+            top1=test.top1,
+            top5=test.top5,
+            test_images=test.num_images,
+            params=network.architecture.plan.num_params,
+            macs=network.architecture.plan.macs,
+            epochs=settings.recipe.epochs,
+            recipe=settings.digest,
+            seed=settings.seed,
+            seconds=round(sum(epoch["seconds"] for epoch in self.metrics), 1),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            ten_crop_top1=test.ten_crop_top1,
+            ten_crop_top5=test.ten_crop_top5,
+        )
+
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """The newest readable checkpoint."""
+        state, messages = checkpoint.load(self.folder, self.device)
+        for message in messages:
+            self.warn(message)
+        return state
+
+    def restore(self, training: Training, state: Mapping[str, Any]) -> None:
+        """Goes on from a checkpoint; what it tells of the epochs before replaces what was written since."""
+        training.restore(state["training"])
+        self.metrics = state["metrics"]
+        write_lines(self.folder / METRICS_FILE, self.metrics)
+        self.say(f"resumed   at step {training.step:,} of {training.num_steps:,}, {training.epochs_done} epochs done")
+
+    def save(self, phase: int, training: Training) -> None:
+        """Writes a checkpoint, which holds everything."""
+        checkpoint.save(self.folder, {"phase": phase, "training": training.state(), "metrics": self.metrics})
+        self.saved = time.monotonic()
+
+    def introduce(
+        self, reason: str, compared: Mapping[str, tuple[Backbone, int]], architecture: Architecture, num_images: int
+    ) -> None:
+        """The first lines: what is trained on what, and how it differs from the backbones that it is compared with."""
+        settings, recipe, say = self.settings, self.settings.recipe, self.say
+        say(f"[bold]{settings.name}[/bold]  {escape(settings.formula)}")
+        say(f"network   {settings.backbone_name}, {architecture.plan.num_params:,} parameters, {self.device}")
+        for name, (backbone, size) in compared.items():
+            other = replace(architecture, backbone=backbone, image=(architecture.image[0], size, size))
+            say(f"          {name}: {measures(other)}")
+        if compared:
+            say(f"          now: {measures(architecture)}")
+        if "unscaled" in compared and settings.image_size is None:
+            say(f"          the images of {settings.dataset} keep their {architecture.image[1]} pixels a side")
+        say(f"data      {settings.dataset}: {reason}; all {num_images:,} training images, no validation")
+        say(f"recipe    {settings.recipe_name}, {recipe.epochs} epochs, seed {settings.seed}; in {self.folder}")
+
+    def epoch_line(self, epoch: EpochMetrics, epochs: int) -> str:
+        """An epoch in a line."""
+        return (
+            f"epoch {epoch.epoch}/{epochs}  loss {epoch.train_loss:.3f}  "
+            f"training accuracy {100 * epoch.train_accuracy:.1f} %  {epoch.seconds:.0f} s"
+        )
+
+    def say(self, text: str) -> None:
+        """A line for the reader."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """A line that should not be overlooked."""
+        self.say(f"[yellow]{escape(text)}[/yellow]")
+
+
+def measures(architecture: Architecture) -> str:
+    """Widths, depths, image and cost of a network, in a line."""
+    backbone, plan = architecture.backbone, architecture.plan
+    widths, depths = ("-".join(map(str, each)) for each in (backbone.widths, backbone.depths))
+    return (
+        f"widths {widths}, depths {depths}, {architecture.image[1]} pixels: {plan.num_params:,} parameters, "
+        f"{plan.macs:,} multiply-accumulates"
+    )

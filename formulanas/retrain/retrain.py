@@ -1,0 +1,53 @@
+"""The one call that trains a target through a full recipe and evaluates it on the test set."""
+
+from pathlib import Path
+from typing import Unpack
+
+from rich.console import Console
+
+from formulanas.data.catalogue import fetch
+from formulanas.errors import InputError
+from formulanas.records import from_mapping, read_json, read_yaml, to_plain, write_yaml
+from formulanas.retrain.job import RESULT_FILE, Job
+from formulanas.retrain.settings import (
+    CHECKPOINT_MINUTES,
+    Options,
+    Result,
+    Retraining,
+    default_decoders,
+    settle,
+)
+from formulanas.store import RETRAIN_FILE, locked
+
+
+def retrain(target: str, **options: Unpack[Options]) -> Result:
+    """Trains what `target` names through a full recipe and evaluates it on the test set.
+
+    Kept in runs/RUN/retrain/ or, for a formula, in runs/retrained/; `resume` goes on from the last
+    checkpoint, to the same final weights as without the interruption.
+    """
+    console = options.get("console") or Console(stderr=True)
+    settled = settle(target, options)
+    folder, settings = settled.folder, settled.settings
+    if folder.exists() and not options.get("resume"):
+        raise InputError(
+            f"{folder} exists; go on with it by --resume, or choose another --seed, --epochs or --backbone"
+        )
+    if (folder / RESULT_FILE).is_file():
+        return from_mapping(Result, read_json(folder / RESULT_FILE), str(folder / RESULT_FILE))
+    fetch(settings.dataset, Path(settings.data_dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        if (folder / RETRAIN_FILE).is_file():
+            settings = from_mapping(Retraining, read_yaml(folder / RETRAIN_FILE), str(folder / RETRAIN_FILE))
+        else:
+            write_yaml(folder / RETRAIN_FILE, to_plain(settings))
+        decoders = options.get("decoders")
+        job = Job(
+            folder,
+            settings,
+            options.get("checkpoint_minutes", CHECKPOINT_MINUTES),
+            default_decoders() if decoders is None else decoders,
+            console,
+        )
+        return job.execute(settled.reason, settled.compared)
