@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check
 
-.PHONY: search test check clean
+.PHONY: search test slow check clean
 
 search: .venv/installed
 	$(BIN)/formulanas search search_spaces/recursion.yaml
 
 test: .venv/installed-dev
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto -m "not slow"
+
+slow: .venv/installed-dev
+	$(BIN)/pytest -n auto --dist loadfile -m slow
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

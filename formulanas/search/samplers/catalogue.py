@@ -38,7 +38,7 @@ SAMPLERS: dict[str, Propose | OptunaSampler] = {
     "reinforce": reinforce,
     "tpe": OptunaSampler(lambda seed: TPESampler(seed=seed)),
     "nsga2": OptunaSampler(lambda seed: NSGAIISampler(population_size=20, seed=seed)),
-    "gp": OptunaSampler(lambda seed: GPSampler(seed=seed), "scipy"),
+    "gp": OptunaSampler(lambda seed: GPSampler(seed=seed)),
     "cmaes": OptunaSampler(
         lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False), "cmaes", several=False
     ),
