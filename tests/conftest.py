@@ -14,6 +14,8 @@ from hypothesis import settings
 
 torch.set_num_threads(1)
 
+KILLS = int(os.environ.get("FORMULANAS_KILLS", "1"))  # how often each test that kills at a random moment is repeated
+
 settings.register_profile("quick", max_examples=150, deadline=None, derandomize="CI" in os.environ)
 settings.register_profile("thorough", max_examples=5_000, deadline=None)  # pytest --hypothesis-profile thorough
 settings.load_profile("quick")
@@ -60,7 +62,7 @@ def commands_in(folder: Path) -> Command:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
 
     return run

@@ -15,15 +15,15 @@ LAYERS = [  # a module imports its own layer and those above it in this list
     {"store", "analysis", "data"},
     {"compare"},
     {"network", "report"},
-    {"training"},
+    {"training", "cluster"},
     {"search", "retrain", "export"},
-    {"api"},
+    {"api", "reproduce"},
     {"cli", "__main__"},
 ]
 HOMES = {  # a package, and where alone it may be imported
     "torch": {"network", "data", "training", "search", "retrain", "export"},
     "optuna": {"search"},
-    "ray": {"search"},
+    "ray": {"cluster", "search", "retrain"},
     "click": {"cli"},
     "yaml": {"records"},
     "pydantic": {"records"},
@@ -37,6 +37,7 @@ TORCH_FREE = [
     "data.catalogue",
     "store",
     "report.show",
+    "reproduce.reproduce",
 ]
 
 

@@ -14,9 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import commands_in, leaderboard, trials
+from conftest import KILLS, commands_in, leaderboard, trials
 
-KILLS = int(os.environ.get("FORMULANAS_KILLS", "1"))
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -53,8 +52,12 @@ def descendants(process: "subprocess.Popen[str]") -> dict[int, str]:
 
 
 def wait_for_ended(folder: Path, name: str, count: int, process: "subprocess.Popen[str]", seconds: float = 150) -> None:
-    """Waits until `count` trials have ended."""
+    """Waits until there is a study, and `count` trials of it have ended."""
     deadline = time.monotonic() + seconds
+    while (
+        not (folder / "runs" / name / "study.db").is_file() and process.poll() is None and time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
     while len(trials(folder, name)) < count and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(trials(folder, name)) >= count, (folder / "errors").read_text()

@@ -4,7 +4,6 @@ Tune's own retries and restoring stay unused: with actors that live on between t
 whichever trial comes next. Here every end goes to the search, which gives a trial again that had begun.
 """
 
-import logging
 import os
 import sys
 import tempfile
@@ -14,11 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# Ray reads these as it is imported: no telemetry; Ctrl-C is ours; our study replaces the logs and snapshots of Tune
+from formulanas.cluster import connect
+
+# Tune reads these as it is imported: Ctrl-C is ours; our study replaces its logs and snapshots
 os.environ |= {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
@@ -40,7 +38,6 @@ from formulanas.search.proxy import Proxy, default_workers
 from formulanas.search.work import Message, Task, Work
 from formulanas.search.worker import Worker
 
-OBJECT_STORE_BYTES = 100 * 2**20  # nothing large goes through it; Ray's default is 30 % of the memory
 MAX_STARTS = 3  # of workers in a row that end before they begin a training
 MAX_FAULTS = 3  # of Tune's own loop in a row, before any training ends
 
@@ -215,24 +212,12 @@ class RayExecutor:
 
     def connect(self) -> None:
         """Connects this process to the cluster. Raises InputError where there is none, or it has no room."""
-        settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        if self.address is None:
-            fit = int(default_workers() / self.gpus) if self.gpus else default_workers()
-            settings |= {"object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": True}
-            context = ray.init("local", num_cpus=self.workers or fit, **settings)
-            place = "on this machine"
-        else:
-            try:
-                context = ray.init(self.address, **settings)
-            except ConnectionError as error:
-                raise InputError(f"there is no Ray cluster at {self.address}: {error} (--address)") from None
-            place = f"at {ray.get_runtime_context().gcs_address}"
+        fit = int(default_workers() / self.gpus) if self.gpus else default_workers()
+        self.place = connect(self.address, self.workers or fit)
         room = ray.cluster_resources()  # type: ignore[no-untyped-call]
         fit = int(min(room.get("CPU", 0), room.get("GPU", 0) / self.gpus if self.gpus else room.get("CPU", 0)))
         if fit < 1:
             raise InputError(f"a trial needs 1 CPU and {self.gpus:g} GPUs, but the Ray cluster has {room} (--gpus)")
-        url = context.dashboard_url
-        self.place = place + (f"; dashboard http://{url} (its token: ray get-auth-token)" if url else "")
         self.num_workers = self.workers or fit
 
     def run(self, work: Work, reporter: Reporter) -> None:

@@ -107,12 +107,14 @@ def search(
             raise InputError("a search needs a space file, such as search_spaces/recursion.yaml")
         changes = dict(overrides or {}) | ({"proxy.dataset": dataset} if dataset else {})
         document = read_space(Path(space), changes)
-        run = _create(Path(space), document, name, seed, Path(data_dir) if data_dir else None)
+        run = _create(Path(space), document, name, trials, seed, Path(data_dir) if data_dir else None)
     with locked(run.folder):
         return _Job(run, trials, Where(executor, workers, address, gpus), console).execute()
 
 
-def _create(path: Path, document: SpaceDocument, name: str | None, seed: int, data_dir: Path | None) -> Run:
+def _create(
+    path: Path, document: SpaceDocument, name: str | None, trials: int | None, seed: int, data_dir: Path | None
+) -> Run:
     """A new run folder, with every setting resolved in its study.yaml."""
     if name is None:
         numbers = [
@@ -132,6 +134,7 @@ def _create(path: Path, document: SpaceDocument, name: str | None, seed: int, da
         "space_file": str(path),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
+        "trials": trials or document.search.trials,  # here at once: a kill may come before anything else
         "proxy": to_plain(proxy),
         "space": to_plain(document),
         "versions": _versions(),
@@ -170,8 +173,8 @@ class _Job:
         self.document = from_mapping(SpaceDocument, settings["space"], f"{run.name}: space")
         self.proxy = from_mapping(Proxy, settings["proxy"], f"{run.name}: proxy")
         self.seed: int = settings["seed"]
-        self.num_trials = trials or settings.get("trials") or self.document.search.trials
-        if settings.get("trials") != self.num_trials:
+        self.num_trials = trials or settings["trials"]
+        if settings["trials"] != self.num_trials:
             write_yaml(run.folder / STUDY_FILE, settings | {"trials": self.num_trials})
 
     def execute(self) -> Leaderboard:

@@ -1,0 +1,252 @@
+"""Several processes that train one network: the same steps as one process, resumed by any number, whole when one dies."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import KILLS
+from test_retrain import fix_statistics
+from test_training import SMALL, easy, training, weights
+from torch import distributed
+
+from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.backbone import Backbone
+from formulanas.errors import InputError
+from formulanas.formula.published import atlas, bind_formula
+from formulanas.network.network import build
+from formulanas.records import read_json, read_lines
+from formulanas.retrain.settings import Result
+from formulanas.training.data_parallel import Place, distribute, idle_modules
+from formulanas.training.training import EpochMetrics, Training
+
+PARTS = 2
+RECIPE = "epochs: 4\nbatch_size: 250\nlearning_rate: 0.05\n"
+COMMAND = ["retrain", "resnet-s", "--backbone", "cifar-resnet-8", "--recipe", "small.yaml", "--json"]
+
+
+def member(rank: int, folder: str, work: Callable[[int], object]) -> None:
+    """Does `work` as the process `rank` of two, and keeps what comes of it."""
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=PARTS)
+    try:
+        torch.save(work(rank), f"{folder}/{rank}.pt")
+    finally:
+        distributed.destroy_process_group()
+
+
+def together(folder: Path, work: Callable[[int], object]) -> list[dict[str, object]]:
+    """What comes of `work` in each of two processes, of which this is the first."""
+    other = multiprocessing.get_context("spawn").Process(target=member, args=(1, str(folder), work))
+    other.start()
+    member(0, str(folder), work)
+    other.join()
+    assert other.exitcode == 0
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(PARTS)]
+
+
+def shared(rank: int, accumulate: int = 1) -> Training:
+    """A training with the other process, on 61 images in batches of 16: the last batch has parts of 7 and 6."""
+    run = Training(training().network, easy(61), SMALL, 7, accumulate, Place(rank, PARTS).part)
+    distribute(run)
+    return run
+
+
+def with_fixed_statistics(rank: int) -> dict[str, object]:
+    """Three trainings whose norms go by fixed statistics: whole, accumulated, and stopped in the second epoch."""
+    found: dict[str, object] = {}
+    for name, accumulate in (("whole", 1), ("accumulated", 4)):
+        run = shared(rank, accumulate)
+        fix_statistics(run)
+        found[f"{name} metrics"] = [measures(each) for each in run.run()]
+        found[name] = weights(run)
+    stopped = shared(rank)
+    fix_statistics(stopped)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop() -> None:
+        if stopped.step == 6:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        list(stopped.run(after_step=stop))
+    found["state"] = stopped.state()
+    return found
+
+
+def with_own_statistics(rank: int) -> dict[str, object]:
+    """A training whose norms go by each process's images."""
+    run = shared(rank)
+    metrics = [measures(each) for each in run.run()]
+    return {"parameters": [each.detach() for each in run.network.parameters()], "metrics": metrics}
+
+
+def measures(epoch: EpochMetrics) -> list[float]:
+    """What an epoch came to, without its time."""
+    return [epoch.train_loss, epoch.train_accuracy]
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+    """Norms fixed: weights and metrics as of one process with the same batches, also in parts, and stopped and resumed by one."""
+    alone = Training(training().network, easy(61), SMALL, 7)
+    fix_statistics(alone)
+    metrics = [measures(each) for each in alone.run()]
+    first, second = together(tmp_path, with_fixed_statistics)
+    for name in ("whole", "accumulated"):
+        torch.testing.assert_close(first[name], weights(alone), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(first[f"{name} metrics"], metrics, rtol=1e-4, atol=1e-5)
+        assert all(map(torch.equal, first[name], second[name]))  # type: ignore[call-overload]
+    resumed = Training(training().network, easy(61), SMALL, 7)
+    fix_statistics(resumed)
+    resumed.restore(first["state"])  # type: ignore[arg-type]
+    again = [measures(each) for each in resumed.run()]
+    torch.testing.assert_close(weights(resumed), weights(alone), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(again, metrics[1:], rtol=1e-4, atol=1e-5)
+
+
+def test_with_norms_of_their_own_the_weights_stay_one(tmp_path: Path) -> None:
+    """Statistics differ between processes, weights and metrics do not."""
+    first, second = together(tmp_path, with_own_statistics)
+    assert all(map(torch.equal, first["parameters"], second["parameters"]))  # type: ignore[call-overload]
+    assert first["metrics"] == second["metrics"]
+    assert first["metrics"][-1][1] > 0.9  # type: ignore[index]
+
+
+def too_few(rank: int) -> str:
+    """Why 33 images in batches of 16 cannot be shared by two."""
+    with pytest.raises(InputError) as caught:
+        distribute(Training(training().network, easy(33), SMALL, 7, part=Place(rank, PARTS).part))
+    return str(caught.value)
+
+
+def test_every_batch_has_an_image_for_each(tmp_path: Path) -> None:
+    """33 = 16 + 16 + 1."""
+    assert "the last of 33 images in batches of 16 has 1" in str(together(tmp_path, too_few)[1])
+
+
+@pytest.mark.parametrize("name", atlas())
+def test_gradients_come_for_all_but_idle_modules(name: str) -> None:
+    """What the processes do not wait for is exactly what has no gradient, in every published formula."""
+    values = {"k": 2} if "k" in str(atlas()[name]) else None
+    network = build(Architecture(bind_formula(name, values), Backbone((4, 8), (2, 2)), (3, 8, 8), 2), 0)
+    network(torch.randn(2, 3, 8, 8)).sum().backward()
+    idle = idle_modules(network)
+    without = {name.partition(".")[0] for name, each in network.named_parameters() if each.grad is None}
+    assert without == {each for each in idle if list(network.get_submodule(each).parameters())}
+
+
+def test_one_worker_loads_no_ray() -> None:
+    """Ray is imported for workers only."""
+    code = "import sys, formulanas.retrain, formulanas.retrain.job; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_workers_fit_the_cluster() -> None:
+    """A GPU for each where there are any; too few CPUs or GPUs are said."""
+    from formulanas.retrain.workers import gpus_for
+
+    assert not gpus_for(2, {"CPU": 2})
+    assert gpus_for(2, {"CPU": 8, "GPU": 2})
+    with pytest.raises(InputError, match="2 workers need 2 CPUs, but the Ray cluster has 1 CPUs"):
+        gpus_for(2, {"CPU": 1})
+    with pytest.raises(InputError, match="4 workers need 4 GPUs, but the Ray cluster has 8 CPUs and 2 GPUs"):
+        gpus_for(4, {"CPU": 8, "GPU": 2})
+
+
+def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """A retraining as a process in `folder`."""
+    (folder / "small.yaml").write_text(RECIPE)
+    with (folder / "errors").open("a") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "formulanas", *COMMAND, "--checkpoint-minutes", "0", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            text=True,
+            start_new_session=True,
+        )
+
+
+def wait_for_epoch(folder: Path, process: "subprocess.Popen[str]", seconds: float = 200) -> None:
+    """Waits until an epoch is kept, and a step of the next is under way."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(read_lines(path) for path in folder.glob("runs/*/*/metrics.jsonl")):
+            return
+        time.sleep(0.05)
+    raise AssertionError((folder / "errors").read_text())
+
+
+def train_workers(process: "subprocess.Popen[str]") -> list[int]:
+    """The ids of the workers of Ray Train that a process started."""
+    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in table.splitlines()]
+    family, found = {process.pid}, []
+    for _ in range(4):  # the driver, raylet, worker
+        family |= {int(pid) for pid, parent, _ in rows if int(parent) in family}
+    for pid, _, title in rows:
+        if int(pid) in family and "RayTrainWorker" in title:
+            found.append(int(pid))
+    return found
+
+
+def result_of(process: "subprocess.Popen[str]", folder: Path) -> dict[str, object]:
+    """The document that a retraining prints at its end, checked against what is kept."""
+    printed, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, (folder / "errors").read_text()
+    document: dict[str, object] = json.loads(printed)
+    kept = folder / str(document["folder"])
+    assert read_json(kept / "result.json") == document
+    assert set(document) == set(Result.__dataclass_fields__)
+    assert [each["epoch"] for each in read_lines(kept / "metrics.jsonl")] == [1, 2, 3, 4]
+    assert not list(kept.glob("*checkpoint*"))
+    assert document["test_images"] == 1000
+    return document
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", [0, 1] * KILLS)
+def test_a_killed_worker_costs_a_start(which: int, tmp_path: Path) -> None:
+    """One of two workers is lost by SIGKILL: all go on from the last checkpoint, and end with a result."""
+    process = start(tmp_path, "--workers", "2")
+    try:
+        wait_for_epoch(tmp_path, process)
+        workers = train_workers(process)
+        assert len(workers) == 2
+        os.kill(workers[which], signal.SIGKILL)
+        assert result_of(process, tmp_path)["top1"] > 0.15  # type: ignore[operator]
+    finally:
+        process.kill()
+    shown = (tmp_path / "errors").read_text()
+    assert shown.count("a worker was lost, and all begin again") == 1
+    assert shown.count("resumed   at step") == 1
+    assert "Traceback" not in shown
+
+
+@pytest.mark.slow
+def test_interrupted_with_two_workers_and_resumed_by_one(tmp_path: Path) -> None:
+    """Ctrl-C ends it with exit code 130 and leaves no worker; one process goes on from there."""
+    process = start(tmp_path, "--workers", "2")
+    try:
+        wait_for_epoch(tmp_path, process)
+        workers = train_workers(process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130, (tmp_path / "errors").read_text()
+    finally:
+        process.kill()
+    assert not [each for each in workers if Path(f"/proc/{each}").exists()]
+    result_of(start(tmp_path, "--resume"), tmp_path)
+    shown = (tmp_path / "errors").read_text()
+    assert "Interrupted: go on from the last checkpoint" in shown
+    assert "resumed   at step" in shown
+    assert "Traceback" not in shown
