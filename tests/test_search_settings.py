@@ -15,7 +15,8 @@ from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
 from formulanas.records import from_mapping
 from formulanas.search.costs import memory
-from formulanas.search.settings import Budget, SearchSettings
+from formulanas.search.proxy import resolve_proxy
+from formulanas.search.settings import Budget, ProxySettings, SearchSettings
 from formulanas.search.space import SpaceDocument, build_space
 from formulanas.store import Run, with_changes
 
@@ -148,3 +149,9 @@ def test_a_trial_of_other_blocks_is_another_architecture() -> None:
     base = Backbone((8, 16), (2, 2))
     assert space.backbone({"blocks": 3}, base).depths == (3, 3)
     assert with_changes(base, {"depths": [3, 3]}).depths == (3, 3)
+
+
+def test_a_proxy_is_of_images_that_fit_in_memory() -> None:
+    """ImageNet is refused before anything is trained."""
+    with pytest.raises(InputError, match="fit in memory"):
+        resolve_proxy(ProxySettings(dataset="imagenet"), None)

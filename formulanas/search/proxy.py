@@ -8,7 +8,8 @@ import torch
 
 from formulanas.architecture.backbone import Backbone
 from formulanas.architecture.backbones import backbone
-from formulanas.data.catalogue import DEFAULT_DATA_DIR, fetch
+from formulanas.data.catalogue import DATASETS, DEFAULT_DATA_DIR, dataset, fetch
+from formulanas.data.imagenet import ImageNet
 from formulanas.errors import InputError
 from formulanas.recipe import Recipe
 from formulanas.records import from_mapping
@@ -73,6 +74,12 @@ def resolve_proxy(settings: ProxySettings, data_dir: Path | None) -> Proxy:
 
 def _choose_dataset(asked: str, folder: Path, gpu: bool) -> tuple[str, str]:
     if asked != "auto":
+        if isinstance(dataset(asked).files, ImageNet):
+            known = [name for name, each in DATASETS.items() if not isinstance(each.files, ImageNet)]
+            raise InputError(
+                f"a proxy trains on images that fit in memory, {', '.join(known)}, but got {asked}; "
+                "winners are retrained on it (proxy.dataset)"
+            )
         fetch(asked, folder)
         return asked, "as asked"
     if not gpu:
