@@ -105,6 +105,17 @@ BACKBONES = {
     "res2net50-26w4s": _wider_bottlenecks((3, 4, 6, 3), 104 / 256, transform="res2net", scale=4),
     "preact-resnet50": _wider_bottlenecks((3, 4, 6, 3), 0.25, transform="preactivation_bottleneck"),
     "preact-164": _preactivated_bottlenecks(18),
+    # 1609.05672: its table II has 24 and 30 layers, of 11 and 14 blocks; its tables III and IV bottlenecks and ImageNet
+    "preact-24": Backbone((16, 32, 64), (4, 4, 3), transform="preactivation"),
+    "preact-30": Backbone((16, 32, 64), (5, 4, 5), transform="preactivation"),
+    "preact-bottleneck-200": _preactivated_bottlenecks(22),
+    "preact-bottleneck-398": _preactivated_bottlenecks(44),
+    "preact-resnet18": replace(_resnet((2, 2, 2, 2)), transform="preactivation"),
+    "preact-resnet34": replace(_resnet((3, 4, 6, 3)), transform="preactivation"),
+    "preact-resnet101": _wider_bottlenecks((3, 4, 23, 3), 0.25, transform="preactivation_bottleneck"),
+    "preact-resnet200": _wider_bottlenecks((3, 24, 36, 3), 0.25, transform="preactivation_bottleneck"),
+    # the Keras example of 2018, over which accumulated networks are built: biased, projections without norm
+    "keras-resnet32": Backbone((16, 32, 64), (5, 5, 5), conv_bias=True, shortcut_norm=False),
     "densenet-100": _densenet((16, 16, 16), 12),
     "densenet-121": _densenet((6, 12, 24, 16), 32, stem_norm=True),
     "efficientnet-b0": EFFICIENTNET_B0,

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from formulanas.cli import compare, look, take, work
+from formulanas.cli import compare, look, reproduce, take, work
 from formulanas.cli.options import EXIT_MISTAKE
 from formulanas.errors import InputError
 
@@ -39,6 +39,7 @@ for command in (
     work.search,
     work.status,
     work.retrain,
+    reproduce.reproduce,
     take.export,
     compare.compare,
     look.show,
