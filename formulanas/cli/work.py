@@ -120,6 +120,8 @@ def status(run: str | None, watch: bool, as_json: bool) -> None:
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network (torch.compile).")
 @click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read.")
 @click.option("--decoders", type=click.IntRange(0), help="Processes that decode images.  [default: one a core]")
+@click.option("--workers", type=int, default=1, help="Processes that share each batch, by Ray Train; one GPU each.")
+@click.option("--address", help="Their Ray cluster, auto or HOST:PORT; by default Ray is started on this machine.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are; by default data/.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
 @click.option("--checkpoint-minutes", default=2.0, show_default=True, help="The time between checkpoints.")
@@ -140,6 +142,8 @@ def retrain(
     compiled: bool,
     skip_broken: bool,
     decoders: int | None,
+    workers: int,
+    address: str | None,
     data_dir: Path | None,
     resume: bool,
     checkpoint_minutes: float,
@@ -170,6 +174,8 @@ def retrain(
         "compiled": compiled,
         "skip_broken": skip_broken,
         "decoders": decoders,
+        "workers": workers,
+        "address": address,
     }
     try:
         outcome = run_retrain(target, **options) if seeds == 1 else retrain_seeds(target, seeds, **options)

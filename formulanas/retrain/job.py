@@ -26,6 +26,7 @@ from formulanas.retrain.settings import Result, Retraining
 from formulanas.seeds import derive_seed
 from formulanas.store import RETRAIN_FILE, WEIGHTS_FILE
 from formulanas.training import checkpoint
+from formulanas.training.data_parallel import ALONE, Place, distribute
 from formulanas.training.evaluate import evaluate
 from formulanas.training.training import EpochMetrics, Training
 
@@ -33,20 +34,33 @@ RESULT_FILE, METRICS_FILE = "result.json", "metrics.jsonl"
 
 
 class Job:
-    """The retraining `settings` in its folder; `execute` begins it or goes on with it."""
+    """The retraining `settings` in its folder; `execute` begins it or goes on with it.
+
+    Of several processes that train together, each has a job and its `place`; only the first writes.
+    """
 
     def __init__(
-        self, folder: Path, settings: Retraining, checkpoint_minutes: float, decoders: int, console: Console
+        self,
+        folder: Path,
+        settings: Retraining,
+        checkpoint_minutes: float,
+        decoders: int,
+        console: Console,
+        place: Place = ALONE,
     ) -> None:
-        self.folder, self.settings, self.console = folder, settings, console
+        self.folder, self.settings, self.console, self.place = folder, settings, console, place
         self.checkpoint_seconds = 60 * checkpoint_minutes
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = place.device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.reading = Reading(decoders, settings.skip_broken, settings.ten_crops, self.warn)
         self.saved = time.monotonic()
         self.metrics: list[dict[str, Any]] = []
 
     def execute(self, reason: str, compared: Mapping[str, tuple[Backbone, int]]) -> Result:
         """Trains what is left to train, and evaluates."""
+        return self.finish(self.train_all(reason, compared))
+
+    def train_all(self, reason: str, compared: Mapping[str, tuple[Backbone, int]]) -> Network:
+        """Trains what is left to train."""
         images = self.open(0)
         architecture = self.architecture(images)
         self.introduce(reason, compared, architecture, len(images))
@@ -62,6 +76,10 @@ class Job:
                 self.restore(training, state)
             self.train(phase, training)
             network = training.result.requires_grad_(True)
+        return network
+
+    def finish(self, network: Network) -> Result:
+        """Keeps the weights, evaluates them, and keeps the result."""
         torch.save(network.state_dict(), self.folder / WEIGHTS_FILE)
         result = self.evaluate(network)
         write_json(self.folder / RESULT_FILE, asdict(result))
@@ -81,16 +99,19 @@ class Job:
             size = self.settings.recipe.image_size
             shape = 3, size, size
             self.settings = replace(self.settings, num_classes=num_classes, image_size=size)
-            write_yaml(self.folder / RETRAIN_FILE, to_plain(self.settings))
+            if self.place.is_first:
+                write_yaml(self.folder / RETRAIN_FILE, to_plain(self.settings))
         return Architecture(bind(self.settings.formula), self.settings.backbone, shape, num_classes)
 
     def prepare(self, phase: int, network: Network, images: TrainingImages) -> Training:
         """The training of one phase, at its start."""
         settings = self.settings
         seed = settings.seed if phase == 0 else derive_seed(settings.seed, "phase", phase)
-        training = Training(network, images, settings.recipes[phase], seed, settings.accumulate)
+        training = Training(network, images, settings.recipes[phase], seed, settings.accumulate, self.place.part)
+        if self.place.number > 1:
+            distribute(training)
         if settings.compiled:
-            training.forward = torch.compile(training.network)
+            training.forward = torch.compile(training.forward)
         return training
 
     def train(self, phase: int, training: Training) -> None:
@@ -106,7 +127,6 @@ class Job:
             for epoch in training.run(after_step=after_step):
                 self.metrics.append(asdict(epoch) if phase == 0 else {"phase": phase, **asdict(epoch)})
                 self.save(phase, training)
-                write_lines(self.folder / METRICS_FILE, self.metrics)
                 line = self.epoch_line(epoch, training.recipe.epochs)
                 reporter.status(line)
                 if reporter.bar is None:
@@ -145,12 +165,15 @@ class Job:
         """Goes on from a checkpoint; what it tells of the epochs before replaces what was written since."""
         training.restore(state["training"])
         self.metrics = state["metrics"]
-        write_lines(self.folder / METRICS_FILE, self.metrics)
+        if self.place.is_first:
+            write_lines(self.folder / METRICS_FILE, self.metrics)
         self.say(f"resumed   at step {training.step:,} of {training.num_steps:,}, {training.epochs_done} epochs done")
 
     def save(self, phase: int, training: Training) -> None:
-        """Writes a checkpoint, which holds everything."""
-        checkpoint.save(self.folder, {"phase": phase, "training": training.state(), "metrics": self.metrics})
+        """Writes a checkpoint, which holds everything, and the metrics."""
+        if self.place.is_first:
+            checkpoint.save(self.folder, {"phase": phase, "training": training.state(), "metrics": self.metrics})
+            write_lines(self.folder / METRICS_FILE, self.metrics)
         self.saved = time.monotonic()
 
     def introduce(

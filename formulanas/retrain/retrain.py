@@ -42,12 +42,11 @@ def retrain(target: str, **options: Unpack[Options]) -> Result:
             settings = from_mapping(Retraining, read_yaml(folder / RETRAIN_FILE), str(folder / RETRAIN_FILE))
         else:
             write_yaml(folder / RETRAIN_FILE, to_plain(settings))
-        decoders = options.get("decoders")
-        job = Job(
-            folder,
-            settings,
-            options.get("checkpoint_minutes", CHECKPOINT_MINUTES),
-            default_decoders() if decoders is None else decoders,
-            console,
-        )
+        minutes, decoders = options.get("checkpoint_minutes", CHECKPOINT_MINUTES), options.get("decoders")
+        if options.get("workers", 1) > 1:
+            from formulanas.retrain.workers import Work, train_together  # Ray's import takes seconds
+
+            work = Work(folder, settings, settled.reason, settled.compared, minutes, decoders)
+            return train_together(work, options["workers"], options.get("address"), console)
+        job = Job(folder, settings, minutes, default_decoders() if decoders is None else decoders, console)
         return job.execute(settled.reason, settled.compared)

@@ -44,6 +44,8 @@ class Options(TypedDict, total=False):
     compiled: bool
     skip_broken: bool
     decoders: int | None  # processes that decode images
+    workers: int  # processes that train on parts of each batch, through Ray Train
+    address: str | None  # of their Ray cluster
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,11 @@ def settle(target: str, options: Options) -> Settled:
     accumulate = options.get("accumulate", 1)
     if not 1 <= accumulate <= chosen.batch_size:
         raise InputError(f"1 <= accumulate <= {chosen.batch_size}, the batch, must hold, but got {accumulate}")
+    workers, address = options.get("workers", 1), options.get("address")
+    if not 1 <= workers <= chosen.batch_size:
+        raise InputError(f"1 <= workers <= {chosen.batch_size}, the batch, must hold, but got {workers}")
+    if address is not None and workers == 1:
+        raise InputError("--address says where workers are, and one worker is here; add --workers N")
     settings = Retraining(
         name=found.name or found.recursion.key,
         formula=found.recursion.text,

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,8 @@ class Training:
 
     All chance is a function of (seed, epoch) and (seed, step), so that the position in the data is the whole of its
     state. `accumulate` divides each batch into so many, whose gradients are added; `part` is what of each batch this
-    process trains on. `forward` may be replaced by what computes the same: a compiled or a distributed network.
+    process trains on. `forward` may be replaced by what computes the same, a compiled or a distributed network;
+    `unsynchronised` then surrounds the gradients that others follow, and `added_up` are counts over all processes.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class Training:
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe, self.seed, self.accumulate, self.part = recipe, seed, accumulate, part
         self.forward: Callable[[Tensor], Tensor] = self.network
+        self.unsynchronised: Callable[[], AbstractContextManager[Any]] = nullcontext
+        self.added_up: Callable[[Tensor], Tensor] = lambda counts: counts
         self.steps_an_epoch = -(-len(self.images) // recipe.batch_size)
         self.optimizer = optimizer(recipe, network)
         self.average = Average(network, recipe.average) if recipe.average else None
@@ -130,13 +133,16 @@ class Training:
             images, targets = mix(self.recipe, images, shares, derive_seed(self.seed, "mix", self.step))
             labels = targets.argmax(1)
         self.optimizer.zero_grad(set_to_none=True)
+        counts = torch.zeros_like(self.totals)
         with self.chance():
             size = -(-len(labels) // self.accumulate)
             for begin in range(0, len(labels), size):
                 few = slice(begin, begin + size)
                 share = len(labels[few]) / len(labels) * self.weight(len(labels))
-                self.add_gradient(images[few], targets[few], labels[few], share)
+                with nullcontext() if few.stop >= len(labels) else self.unsynchronised():
+                    counts += self.add_gradient(images[few], targets[few], labels[few], share)
         self.optimizer.step()
+        self.totals += self.added_up(counts)
         if self.average is not None:
             self.average.follow(self.step)
         self.step += 1
@@ -149,16 +155,20 @@ class Training:
         begun = self.step % self.steps_an_epoch * self.recipe.batch_size
         return count * processes / min(self.recipe.batch_size, len(self.images) - begun)
 
-    def add_gradient(self, images: Tensor, targets: Tensor, labels: Tensor, share: float) -> None:
-        """Adds the gradient of the mean loss of these images, which has the `share` in that of their batch."""
+    def add_gradient(self, images: Tensor, targets: Tensor, labels: Tensor, share: float) -> Tensor:
+        """Adds the gradient of the mean loss of these images, which has the `share` in that of their batch.
+
+        Returns the sum of their losses, the number of hits and that of images.
+        """
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.forward(images)
         loss = losses(self.recipe, logits.float(), targets) / len(labels)
         (loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             hits = (logits.argmax(1) == labels).sum()
-            self.totals[:2] += torch.stack((loss.double() * len(labels), hits.double()))
-            self.totals[2] += len(labels)
+            counts = torch.full_like(self.totals, len(labels))
+            counts[:2] = torch.stack((loss.double() * len(labels), hits.double()))
+            return counts
 
     @contextmanager
     def chance(self) -> Iterator[None]:
@@ -167,7 +177,8 @@ class Training:
             yield
             return
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(derive_seed(self.seed, "step", self.step))
+            process = () if self.part.start is None else (self.part.start,)  # draws are for each image
+            torch.manual_seed(derive_seed(self.seed, "step", self.step, *process))
             yield
 
     def state(self) -> dict[str, Any]:

@@ -1,0 +1,228 @@
+"""A retraining by several workers of Ray Train, on one machine or many that share a file system.
+
+Ray Train starts the group and finds out when a worker is lost; what is lost is begun again here, from the checkpoint
+in the retraining's own folder, so that a mistake of the user is not, and any number of workers can go on from there.
+"""
+
+import io
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+
+from formulanas.architecture.backbone import Backbone
+from formulanas.cluster import connect
+from formulanas.errors import InputError
+from formulanas.records import from_mapping, read_json
+from formulanas.retrain.job import RESULT_FILE, Job
+from formulanas.retrain.settings import Result, Retraining, default_decoders
+from formulanas.training import checkpoint
+from formulanas.training.data_parallel import Place
+from formulanas.training.training import DivergedError
+
+# isort: split
+import ray
+from ray import train
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+MAX_LOSSES = 3  # of the group in a row, with no checkpoint between
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the workers are to do; the first two say where, and what, and the others as for a job."""
+
+    folder: Path
+    settings: Retraining
+    reason: str
+    compared: Mapping[str, tuple[Backbone, int]]
+    checkpoint_minutes: float
+    decoders: int | None
+
+
+def train_together(work: Work, workers: int, address: str | None, console: Console) -> Result:
+    """Trains with so many `workers` of the cluster at `address`, or of this machine, and evaluates.
+
+    Raises InputError where the cluster has no room for them, and what stopped them where that would come again.
+    """
+    with redirect_stdout(sys.stderr):  # Ray tells there what happens to its processes; stdout is the caller's
+        try:
+            place = connect(address, workers)
+            gpus = gpus_for(workers, ray.cluster_resources())  # type: ignore[no-untyped-call]
+            group = _Group(work, workers, gpus, console)
+            group.say(f"workers   {workers} of Ray Train {place}")
+            group.say(f"          each norms its 1/{workers} of every batch by itself; the first's statistics are kept")
+            group.run()
+        finally:
+            ray.shutdown()
+    path = work.folder / RESULT_FILE
+    return from_mapping(Result, read_json(path), str(path))
+
+
+def gpus_for(workers: int, room: Mapping[str, float]) -> bool:
+    """Whether each worker has a GPU. Raises InputError where the cluster has no room for all."""
+    have = f"the Ray cluster has {room.get('CPU', 0):g} CPUs and {room.get('GPU', 0):g} GPUs (--workers)"
+    if room.get("CPU", 0) < workers:
+        raise InputError(f"{workers} workers need {workers} CPUs, but {have}")
+    if 0 < room.get("GPU", 0) < workers:
+        raise InputError(f"{workers} workers need {workers} GPUs, but {have}")
+    return room.get("GPU", 0) > 0
+
+
+class _Group:
+    """The workers, begun again when one is lost; what the first one shows goes to `console`."""
+
+    def __init__(self, work: Work, workers: int, gpus: bool, console: Console) -> None:
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.console, self.work = console, work
+        self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self.config = {
+            "work": work,
+            "queue": self.queue,
+            "home": str(Path.cwd()),
+            "width": console.width,
+            "is_terminal": console.is_terminal,
+        }
+        self.scaling = train.ScalingConfig(num_workers=workers, use_gpu=gpus)
+        self.backend = TorchConfig(backend="nccl" if gpus else "gloo")
+
+    def run(self) -> None:
+        """Trains to the end."""
+        losses, saved = 0, self.saved()
+        while (error := self.attempt()) is not None:
+            if isinstance(error, InputError | DivergedError):
+                raise error
+            losses, saved = 1 if self.saved() != saved else losses + 1, self.saved()
+            if losses == MAX_LOSSES:
+                raise InputError(
+                    f"{loss(error)}, {MAX_LOSSES} times in a row with no checkpoint between; see the logs of Ray, and "
+                    "go on by --resume"
+                ) from error
+            self.console.show_cursor()
+            self.say(f"[yellow]{escape(loss(error))}; all begin again at the last checkpoint[/yellow]")
+
+    def say(self, text: str) -> None:
+        """A line for the reader."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def saved(self) -> int | None:
+        """When the newest checkpoint was written."""
+        path = self.work.folder / checkpoint.CURRENT
+        return path.stat().st_mtime_ns if path.exists() else None
+
+    def attempt(self) -> Exception | None:
+        """Lets the group train until it ends, and returns why it did not reach the end."""
+        interrupt, told = signal.getsignal(signal.SIGINT), list[Exception]()
+        with tempfile.TemporaryDirectory() as storage, self.listening(told):
+            trainer = TorchTrainer(
+                _train,
+                train_loop_config=self.config,
+                torch_config=self.backend,
+                scaling_config=self.scaling,
+                run_config=train.RunConfig(
+                    name=self.work.folder.name,
+                    storage_path=storage,
+                    failure_config=train.FailureConfig(max_failures=0),
+                ),
+            )
+            try:
+                trainer.fit()
+            except SystemExit:  # how Ray Train ends where it was interrupted
+                raise KeyboardInterrupt from None
+            except Exception as error:
+                failure = error
+            else:
+                return None
+            finally:
+                signal.signal(signal.SIGINT, interrupt)
+        return (told or [failure])[0]
+
+    @contextmanager
+    def listening(self, told: list[Exception]) -> Iterator[None]:
+        """Shows what the workers say, and adds to `told` what stops them."""
+        ended = threading.Event()
+
+        def listen() -> None:
+            while not ended.is_set() or not self.queue.empty():
+                with suppress(Empty):
+                    message: str | Exception = self.queue.get(timeout=POLL_SECONDS)
+                    if isinstance(message, Exception):
+                        told.append(message)
+                    else:
+                        self.console.file.write(message)
+                        self.console.file.flush()
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def loss(error: Exception) -> str:
+    """Which worker was lost, or what it said last; what the others say of that comes second."""
+    failures = error.worker_failures if isinstance(error, train.WorkerGroupError) else {}
+    gone = [rank for rank, failure in failures.items() if type(failure).__module__.startswith("ray.")]
+    if gone:
+        return f"worker {gone[0]} was lost"
+    rank, failure = next(iter(failures.items()), (None, error))
+    return f"{'Ray Train' if rank is None else f'worker {rank}'} failed: {str(failure).strip().splitlines()[-1]}"
+
+
+class _Far(io.StringIO):
+    """A file whose text goes into a queue."""
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__()
+        self.queue = queue
+
+    def flush(self) -> None:
+        if text := self.getvalue():
+            self.queue.put(text)
+        self.seek(0)
+        self.truncate()
+
+
+def _train(config: dict[str, Any]) -> None:
+    """What each worker does."""
+    work: Work = config["work"]
+    context = train.get_context()
+    place = Place(context.get_world_rank(), context.get_world_size(), get_device())
+    cores = max(1, default_decoders() // context.get_local_world_size())
+    torch.set_num_threads(cores)
+    try:
+        home = Path(config["home"])
+        if not (home / work.folder).is_dir():
+            raise InputError(
+                f"{os.uname().nodename} does not see {home / work.folder}; workers on several machines need the same "
+                "folders: work where all of them share a file system"
+            )
+        os.chdir(home)
+        if place.is_first:
+            file = _Far(config["queue"])
+            console = Console(file=file, force_terminal=config["is_terminal"], width=config["width"])
+        else:
+            console = Console(quiet=True)
+        decoders = cores if work.decoders is None else work.decoders
+        job = Job(work.folder, work.settings, work.checkpoint_minutes, decoders, console, place)
+        network = job.train_all(work.reason, work.compared)
+        if place.is_first:
+            job.finish(network)
+    except (InputError, DivergedError) as error:
+        config["queue"].put(error)
+        raise
