@@ -21,7 +21,7 @@ SPACE = Path(__file__).parents[1] / "search_spaces" / "recursion.yaml"
 OPTIONS = {  # the contract: an option that goes or changes its name breaks scripts
     "search": "address data-dir dataset executor gpus json name resume seed set trials workers",
     "status": "json watch",
-    "retrain": "accumulate address backbone bind checkpoint-minutes compile data-dir dataset decoders epochs fixres json recipe resume scale seed seeds skip-broken ten-crop workers",
+    "retrain": "accumulate address backbone bind branches checkpoint-minutes compile data-dir dataset decoders epochs fixres json recipe resume scale seed seeds skip-broken ten-crop workers",
     "reproduce": "data-dir dataset epochs json limit network run",
     "export": "-o backbone bind dataset format json output",
     "compare": "alpha columns json lower-is-better mixed plot table",
@@ -172,6 +172,7 @@ MISTAKES = [
     (("retrain", "resnet", "--dataset", "imagenet"), "image-net.org/download-images"),
     (("retrain", "resnet", "--accumulate", "129"), "1 <= accumulate <= 128"),
     (("retrain", "resnet", "--scale", "11"), "-10 <= scale <= 10"),
+    (("retrain", "resnet", "--branches", "fusd"), "did you mean 'fused'"),
     (("retrain", "resnet", "--workers", "129"), "1 <= workers <= 128"),
     (("retrain", "resnet", "--address", "auto"), "add --workers N"),
     (("status", "nope"), "no run 'nope'"),

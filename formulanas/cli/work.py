@@ -118,6 +118,7 @@ def status(run: str | None, watch: bool, as_json: bool) -> None:
 @click.option("--ten-crop", is_flag=True, help="Evaluate ten crops of each image too (ImageNet).")
 @click.option("--accumulate", type=int, default=1, help="Parts of a batch, where it does not fit in memory.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network (torch.compile).")
+@click.option("--branches", default="separate", show_default=True, help="Functions of a block: fused, two-devices.")
 @click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read.")
 @click.option("--decoders", type=click.IntRange(0), help="Processes that decode images.  [default: one a core]")
 @click.option("--workers", type=int, default=1, help="Processes that share each batch, by Ray Train; one GPU each.")
@@ -140,6 +141,7 @@ def retrain(
     ten_crop: bool,
     accumulate: int,
     compiled: bool,
+    branches: str,
     skip_broken: bool,
     decoders: int | None,
     workers: int,
@@ -172,6 +174,7 @@ def retrain(
         "ten_crops": ten_crop,
         "accumulate": accumulate,
         "compiled": compiled,
+        "branches": branches,
         "skip_broken": skip_broken,
         "decoders": decoders,
         "workers": workers,

@@ -18,7 +18,9 @@ from formulanas.data.images import TrainingImages
 from formulanas.data.stream import ImageStream, Reading
 from formulanas.data.test_set import open_test_images
 from formulanas.data.training_set import open_training_images
+from formulanas.errors import InputError
 from formulanas.formula.bind import bind
+from formulanas.network.fusion import fuse_where_faster
 from formulanas.network.network import Network, build
 from formulanas.records import to_plain, write_json, write_lines, write_yaml
 from formulanas.report.progress import Reporter
@@ -26,6 +28,7 @@ from formulanas.retrain.settings import Result, Retraining
 from formulanas.seeds import derive_seed
 from formulanas.store import RETRAIN_FILE, WEIGHTS_FILE
 from formulanas.training import checkpoint
+from formulanas.training.branch_parallel import train_on_two
 from formulanas.training.data_parallel import ALONE, Place, distribute
 from formulanas.training.evaluate import evaluate
 from formulanas.training.training import EpochMetrics, Training
@@ -108,11 +111,28 @@ class Job:
         settings = self.settings
         seed = settings.seed if phase == 0 else derive_seed(settings.seed, "phase", phase)
         training = Training(network, images, settings.recipes[phase], seed, settings.accumulate, self.place.part)
+        self.arrange_branches(training, images)
         if self.place.number > 1:
             distribute(training)
         if settings.compiled:
             training.forward = torch.compile(training.forward)
         return training
+
+    def arrange_branches(self, training: Training, images: TrainingImages) -> None:
+        """Lets the functions of a block run as was asked."""
+        match self.settings.branches:
+            case "fused":
+                batch = next(iter(images.batches(training.recipe.batch_size, seed=0)))[0]
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                    measured = fuse_where_faster(training.network, batch)
+                faster = [each.median for each in measured if each.is_faster]
+                gain = f", {min(faster):.2f} to {max(faster):.2f} times as fast" if faster else ""
+                self.say(f"branches  {len(faster)} of {len(measured)} groups of functions run fused{gain}")
+            case "two-devices":
+                if (gpus := torch.cuda.device_count()) < 2:
+                    raise InputError(f"two-devices needs 2 GPUs, but there are {gpus} (--branches)")
+                train_on_two(training, torch.device("cuda:1"))
+                self.say("branches  half of each block's functions run on cuda:1")
 
     def train(self, phase: int, training: Training) -> None:
         """Trains to the end of a phase, saved after every epoch and every few minutes."""

@@ -13,7 +13,7 @@ from formulanas.architecture.backbone import Backbone, compound_scaled
 from formulanas.architecture.backbones import backbone
 from formulanas.data.catalogue import DEFAULT_DATA_DIR, dataset, is_present
 from formulanas.data.imagenet import ImageNet
-from formulanas.errors import InputError
+from formulanas.errors import InputError, unknown_name
 from formulanas.formula.bind import Value
 from formulanas.recipe import RECIPES, Recipe, fixing_resolution, recipe
 from formulanas.store import RUNS_DIR, resolve
@@ -22,6 +22,7 @@ CHECKPOINT_MINUTES = 2.0
 DEFAULT_BACKBONE, DEFAULT_RECIPE = "cifar-resnet-20", "cifar"
 LARGE_BACKBONE, LARGE_RECIPE = "resnet18", "imagenet"  # of images that are decoded when they are needed
 FIXRES_SHARE = 0.1  # of the epochs that came before
+BRANCHES = ("separate", "fused", "two-devices")  # fused: where it is faster here; two-devices: half of them on each
 
 
 class Options(TypedDict, total=False):
@@ -42,6 +43,7 @@ class Options(TypedDict, total=False):
     ten_crops: bool  # in the test, beside the central crop
     accumulate: int  # parts of a batch whose gradients are added
     compiled: bool
+    branches: str  # how several functions of one block run, one of BRANCHES
     skip_broken: bool
     decoders: int | None  # processes that decode images
     workers: int  # processes that train on parts of each batch, through Ray Train
@@ -65,6 +67,7 @@ class Retraining:
     ten_crops: bool = False
     accumulate: int = 1
     compiled: bool = False
+    branches: str = "separate"
     skip_broken: bool = False
     num_classes: int | None = None  # None: those that the data set always has
     image_size: int | None = None
@@ -164,6 +167,9 @@ def settle(target: str, options: Options) -> Settled:
         raise InputError(f"1 <= workers <= {chosen.batch_size}, the batch, must hold, but got {workers}")
     if address is not None and workers == 1:
         raise InputError("--address says where workers are, and one worker is here; add --workers N")
+    branches = options.get("branches", "separate")
+    if branches not in BRANCHES:
+        raise InputError(unknown_name("way of running branches", branches, BRANCHES) + " (--branches)")
     settings = Retraining(
         name=found.name or found.recursion.key,
         formula=found.recursion.text,
@@ -178,6 +184,7 @@ def settle(target: str, options: Options) -> Settled:
         ten_crops=options.get("ten_crops", False),
         accumulate=accumulate,
         compiled=options.get("compiled", False),
+        branches=branches,
         skip_broken=options.get("skip_broken", False),
     )
     parent = RUNS_DIR / "retrained" if found.run is None else found.run.folder / "retrain"
