@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,9 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
+
+# Where the tests run in the background, Ctrl-C is ignored there and in all that they start, which some interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KILLS = int(os.environ.get("FORMULANAS_KILLS", "1"))  # how often each test that kills at a random moment is repeated
 

@@ -143,7 +143,7 @@ def test_a_history_moves_on_by_one_block_a_turn() -> None:
     assert "        for block in self.stage3:\n" in text
 
 
-@pytest.mark.parametrize("name", ["resnet-s", "denseformer", "dpn", "hyper-connections", "midpoint", "swapout"])
+@pytest.mark.parametrize("name", ["resnet-s", "denseformer", "densenet", "hyper-connections", "midpoint", "swapout"])
 def test_code_is_formatted(name: str, tmp_path: Path) -> None:
     """The formatter of this project leaves the file as it is."""
     path = tmp_path / "network.py"
