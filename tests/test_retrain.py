@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -276,9 +277,9 @@ def test_the_network_may_be_replaced_by_what_computes_the_same() -> None:
 @pytest.mark.slow
 def test_one_epoch_of_all_of_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is at hand: 50,000 images through the same path, and the 10,000 of the test."""
-    data_dir = Path(__file__).parents[1] / "data"
+    data_dir = Path(os.environ.get("FORMULANAS_DATA_DIR", Path(__file__).parents[1] / "data"))
     if not (data_dir / "cifar-10-batches-bin").is_dir():
-        pytest.skip("CIFAR-10 is not in data/")
+        pytest.skip("CIFAR-10 is neither in data/ nor in FORMULANAS_DATA_DIR")
     assert len(read_training_set("cifar10", data_dir)) == 50_000
     monkeypatch.chdir(tmp_path)
     found = retrain("resnet", dataset_name="cifar10", data_dir=data_dir, epochs=1, backbone_name="cifar-resnet-8")
