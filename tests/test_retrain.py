@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from rich.console import Console
-from test_imagenet import folders, shards  # noqa: F401, fixtures
+from test_imagenet import broken_copy, folders, shards  # noqa: F401, fixtures
 from test_training import easy, training, weights
 
 from formulanas.cli.main import main
@@ -136,6 +137,29 @@ def test_imagenet_from_end_to_end(
     assert [(each.get("phase", 0), each["epoch"]) for each in epochs] == [(0, 1), (0, 2), (1, 1)]
     network = load_retrained(outcome["folder"]).network
     assert network(torch.zeros(1, 3, 40, 40)).shape == (1, 3)
+
+
+def test_broken_images_can_be_left_out_of_what_was_begun(
+    folders: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first attempt names them and stops; --resume --skip-broken, as its message says, trains without them."""
+    monkeypatch.chdir(tmp_path)
+    Path("short.yaml").write_text(SHORT)
+    home = broken_copy(folders, tmp_path / "broken")
+    shutil.copytree(folders / "val", home / "val")
+    options: Options = {
+        "dataset_name": "imagenet",
+        "data_dir": home,
+        "recipe_name": "short.yaml",
+        "backbone_name": "cifar-resnet-8",
+        "decoders": 0,
+        "console": Console(file=io.StringIO()),
+    }
+    with pytest.raises(InputError, match="skip-broken"):
+        retrain("resnet", **options)
+    assert retrain("resnet", resume=True, skip_broken=True, **options).test_images == 6
 
 
 @pytest.mark.parametrize("stop_at", range(1, 8))

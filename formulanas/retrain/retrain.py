@@ -1,5 +1,6 @@
 """The one call that trains a target through a full recipe and evaluates it on the test set."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -39,7 +40,8 @@ def retrain(target: str, **options: Unpack[Options]) -> Result:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if (folder / RETRAIN_FILE).is_file():
-            settings = from_mapping(Retraining, read_yaml(folder / RETRAIN_FILE), str(folder / RETRAIN_FILE))
+            begun = from_mapping(Retraining, read_yaml(folder / RETRAIN_FILE), str(folder / RETRAIN_FILE))
+            settings = replace(begun, skip_broken=begun.skip_broken or settings.skip_broken)
         else:
             write_yaml(folder / RETRAIN_FILE, to_plain(settings))
         minutes, decoders = options.get("checkpoint_minutes", CHECKPOINT_MINUTES), options.get("decoders")
