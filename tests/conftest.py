@@ -63,7 +63,7 @@ def commands_in(folder: Path) -> Command:
         return subprocess.run(
             [sys.executable, "-m", "formulanas", *arguments],
             cwd=folder,
-            env={**os.environ, **environment},
+            env={**os.environ, "RAY_worker_niceness": "0", **environment},  # else other tests starve its workers
             capture_output=True,
             text=True,
             timeout=600,

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import KILLS, commands_in, leaderboard, trials
 
-QUIET = {**os.environ, "OMP_NUM_THREADS": "1"}
+# Ray gives its workers a low priority, with which other tests beside these starve them
+QUIET = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def wait_for_ended(folder: Path, name: str, count: int, process: "subprocess.Pop
     assert len(trials(folder, name)) >= count, (folder / "errors").read_text()
 
 
-def assert_ends(process: "subprocess.Popen[str]", folder: Path, code: int, seconds: float = 400) -> None:
+def assert_ends(process: "subprocess.Popen[str]", folder: Path, code: int, seconds: float = 600) -> None:
     """A search ends by itself, with an exit code."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
