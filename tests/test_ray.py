@@ -81,6 +81,15 @@ def assert_whole(folder: Path, name: str, count: int) -> None:
     assert {trial["state"] for trial in found} <= {"COMPLETE", "PRUNED"}
 
 
+def assert_resumes(folder: Path, before: list[dict[str, object]], *arguments: str) -> None:
+    """The run goes on to its end, and what had ended `before` is as it was."""
+    result = commands_in(folder)("search", "--resume", "--name", "run", *arguments)
+    assert result.returncode == 0, result.stderr
+    after = {trial["number"]: trial for trial in trials(folder, "run")}
+    assert [after[trial["number"]] for trial in before] == before
+    assert_whole(folder, "run", 5)
+
+
 def test_without_ray_it_is_not_loaded(tmp_path: Path) -> None:
     """A local search imports no ray."""
     commands_in(tmp_path)
@@ -120,11 +129,7 @@ def test_a_run_may_change_its_executor(tmp_path: Path, first: str, second: str) 
         os.killpg(process.pid, signal.SIGINT)
         assert_ends(process, tmp_path, 130)
     before = trials(tmp_path, "run")
-    result = commands_in(tmp_path)("search", "--resume", "--name", "run", "--workers", "2", "--executor", second)
-    assert result.returncode == 0, result.stderr
-    after = {trial["number"]: trial for trial in trials(tmp_path, "run")}
-    assert [after[trial["number"]] for trial in before] == before
-    assert_whole(tmp_path, "run", 5)
+    assert_resumes(tmp_path, before, "--workers", "2", "--executor", second)
 
 
 @pytest.mark.slow
@@ -143,11 +148,7 @@ def test_a_killed_driver_loses_nothing(tmp_path: Path, seed: int) -> None:
         time.sleep(0.1)
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     executor = generator.choice(["local", "ray"])
-    result = commands_in(tmp_path)("search", "--resume", "--name", "run", "--executor", executor)
-    assert result.returncode == 0, result.stderr
-    after = {trial["number"]: trial for trial in trials(tmp_path, "run")}
-    assert [after[trial["number"]] for trial in before] == before
-    assert_whole(tmp_path, "run", 5)
+    assert_resumes(tmp_path, before, "--executor", executor)
 
 
 @pytest.mark.slow

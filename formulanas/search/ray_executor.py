@@ -178,7 +178,7 @@ class _Proposals(_Desked, Searcher):
         pass
 
     def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError
+        raise RuntimeError("the study on disk is what a search goes on from; Ray Tune's own state is never restored")
 
 
 class _Decisions(_Desked, FIFOScheduler):
