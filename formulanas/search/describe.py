@@ -12,7 +12,8 @@ from formulanas.errors import InputError
 from formulanas.formula.bind import Value
 from formulanas.formula.published import published_names
 from formulanas.records import to_plain
-from formulanas.search.space import Domain, Range, Space, build_space, listed, read_space
+from formulanas.search.samplers.candidates import draw
+from formulanas.search.space import Space, build_space, read_space
 
 
 def describe_space(
@@ -27,7 +28,7 @@ def describe_space(
         bound = space.bind(values)
         points[name] = {"formula": bound.text, "key": bound.key, "published": names.get(bound.key)}
     generator = random.Random(0)
-    samples = [space.choose(lambda _, domain: draw(generator, domain)) for _ in range(num_samples)]
+    samples = [space.choose(lambda _, domain: draw(domain, generator)) for _ in range(num_samples)]
     return {
         "space": str(path),
         "description": document.description,
@@ -38,15 +39,6 @@ def describe_space(
         "finite": space.is_finite(),
         "samples": [_text(space, sample) for sample in samples],
     }
-
-
-def draw(generator: random.Random, domain: Domain) -> Value:
-    """A random value of a domain."""
-    values = listed(domain)
-    if values is not None:
-        return generator.choice(values)
-    assert isinstance(domain, Range)
-    return generator.uniform(domain.low, domain.high)
 
 
 def _size(space: Space, console: Console) -> int:
