@@ -24,7 +24,7 @@ from formulanas.records import from_mapping
 from formulanas.report.progress import Reporter
 from formulanas.search.driver import Search
 from formulanas.search.proxy import Proxy
-from formulanas.search.search import _create
+from formulanas.search.search import create_run
 from formulanas.search.space import read_space
 from formulanas.search.study import open_storage
 from formulanas.search.work import Message, Task, Work
@@ -72,7 +72,7 @@ def new_search(name: str, num_trials: int, sampler: str) -> tuple[Search, Proxy]
     """A search of the default space in the current folder."""
     settings = {"search.sampler": sampler, "search.pruner": "median", "proxy.recipe.epochs": "1"}
     document = read_space(SPACE, settings)
-    run = _create(SPACE, document, name, 0, None)
+    run = create_run(SPACE, document, name, None, 0, None)
     proxy = from_mapping(Proxy, run.settings()["proxy"], "")
     return Search(run, document, proxy, 0, num_trials), proxy
 
@@ -100,7 +100,9 @@ def ours(executor: Any, name: str, num_trials: int, sampler: str) -> None:
 
 def plain_optuna(num_trials: int, make_sampler: Callable[[], optuna.samplers.BaseSampler]) -> None:
     """Ten categorical parameters, one report, one tell, in the same kind of storage."""
-    study = optuna.create_study(storage=open_storage(Path("plain.db")), sampler=make_sampler(), direction="maximize")
+    study = optuna.create_study(
+        storage=open_storage(Path("plain.journal")), sampler=make_sampler(), direction="maximize"
+    )
     marks = [(time.perf_counter(), time.process_time())]
     for _ in range(num_trials):
         trial = study.ask()

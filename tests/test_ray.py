@@ -56,7 +56,9 @@ def wait_for_ended(folder: Path, name: str, count: int, process: "subprocess.Pop
     """Waits until there is a study, and `count` trials of it have ended."""
     deadline = time.monotonic() + seconds
     while (
-        not (folder / "runs" / name / "study.db").is_file() and process.poll() is None and time.monotonic() < deadline
+        not (folder / "runs" / name / "study.journal").is_file()
+        and process.poll() is None
+        and time.monotonic() < deadline
     ):
         time.sleep(0.05)
     while len(trials(folder, name)) < count and process.poll() is None and time.monotonic() < deadline:

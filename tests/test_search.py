@@ -9,6 +9,8 @@ from pathlib import Path
 import optuna
 import pytest
 from conftest import Command, commands_in, leaderboard, trials
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
@@ -76,7 +78,10 @@ def test_a_state_that_begins_too_large_is_not_trained() -> None:
 
 def test_the_study_on_disk_is_the_truth(finished_run: Path) -> None:
     """Optuna opens the study, and says what the trial documents say."""
-    study = optuna.load_study(study_name="search", storage=f"sqlite:///{finished_run}/runs/first/study.db")
+    study = optuna.load_study(
+        study_name="search",
+        storage=JournalStorage(JournalFileBackend(f"{finished_run}/runs/first/study.journal")),
+    )
     documents = trials(finished_run, "first")
     assert [trial.state.name for trial in study.trials] == [document["state"] for document in documents]
     complete = [

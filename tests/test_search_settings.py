@@ -6,6 +6,8 @@ from pathlib import Path
 import optuna
 import pytest
 from conftest import Command, commands_in, leaderboard, trials
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
@@ -34,7 +36,9 @@ def run(folder: Path, name: str, *settings: str) -> Command:
 def test_several_objectives_have_true_states(tmp_path: Path) -> None:
     """Under halving a stopped trial is PRUNED without values; a completed one has its accuracy, parameters, latency."""
     run(tmp_path, "o", "search.objectives=[accuracy, params, latency]", "search.pruner=halving", "search.trials=7")
-    study = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path}/runs/o/study.db")
+    study = optuna.load_study(
+        study_name="search", storage=JournalStorage(JournalFileBackend(f"{tmp_path}/runs/o/study.journal"))
+    )
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
     documents = {trial["number"]: trial for trial in trials(tmp_path, "o")}
     trained = [trial for trial in study.trials if documents[trial.number]["seconds"] is not None]
@@ -108,7 +112,7 @@ def test_a_random_arm_and_a_ranking(tmp_path: Path) -> None:
     """The arm has a study of its own; of each two proposals the predictor's second is PRUNED untrained, with the reason."""
     run(tmp_path, "r", "confirm.random_arm=true", "search.rank_by=synflow", "search.rank_of=2", "search.trials=4")
     arm = Run(tmp_path / "runs/r/random-arm")
-    assert (arm.folder / "study.db").is_file()
+    assert (arm.folder / "study.journal").is_file()
     assert sum(trial["seconds"] is not None for trial in trials(tmp_path, "r/random-arm")) == 4
     assert any("synflow puts trial" in str(trial["reason"]) for trial in trials(tmp_path, "r"))
     audit = leaderboard(tmp_path, "r")["audit"]

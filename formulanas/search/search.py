@@ -107,12 +107,12 @@ def search(
             raise InputError("a search needs a space file, such as search_spaces/recursion.yaml")
         changes = dict(overrides or {}) | ({"proxy.dataset": dataset} if dataset else {})
         document = read_space(Path(space), changes)
-        run = _create(Path(space), document, name, trials, seed, Path(data_dir) if data_dir else None)
+        run = create_run(Path(space), document, name, trials, seed, Path(data_dir) if data_dir else None)
     with locked(run.folder):
         return _Job(run, trials, Where(executor, workers, address, gpus), console).execute()
 
 
-def _create(
+def create_run(
     path: Path, document: SpaceDocument, name: str | None, trials: int | None, seed: int, data_dir: Path | None
 ) -> Run:
     """A new run folder, with every setting resolved in its study.yaml."""

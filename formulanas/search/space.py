@@ -1,9 +1,9 @@
 """A search space: a recursion formula with free symbols, a domain for each, and named points in it."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -146,7 +146,12 @@ class Space:
 
     def bind(self, values: Mapping[str, Value]) -> BoundRecursion:
         """The bound recursion of a binding."""
-        return bind(self.recursion, {name: value for name, value in values.items() if name != BLOCKS})
+        return self._bind(tuple((name, value) for name, value in values.items() if name != BLOCKS))
+
+    @cached_property
+    def _bind(self) -> Callable[[tuple[tuple[str, Value], ...]], BoundRecursion]:
+        """Binds, and keeps the latest: a proposal is bound for its key, its text and its network."""
+        return lru_cache(maxsize=256)(lambda values: bind(self.recursion, dict(values)))
 
     def key(self, values: Mapping[str, Value]) -> str:
         """The key of a binding's architecture. Raises InputError where it has no meaning."""

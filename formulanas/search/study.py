@@ -1,14 +1,18 @@
 """The study of a run: Optuna's, on disk in the run's folder, and the trial documents that are derived from it."""
 
-import sqlite3
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from formulanas.errors import InputError
 from formulanas.formula.bind import Value
 from formulanas.records import write_json
 from formulanas.search.pruners import find_pruner, progress_of
@@ -17,34 +21,38 @@ from formulanas.store import Run
 from formulanas.training.training import EpochMetrics
 
 FACTS = ("point", "formula", "key", "backbone", "params", "macs", "growth", "variance", "latency", "memory", "seconds")
-DATABASE = "study.db"
+JOURNAL = "study.journal"
 STUDY_NAME = "search"
-LOCK_TIMEOUT_SECONDS = 60
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class _Connection(sqlite3.Connection):
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        # A power cut may then take back the last trials, but leaves the study whole; a killed process takes nothing
-        self.execute("PRAGMA synchronous=NORMAL").close()
+class _NoLock(BaseJournalFileLock):
+    """A run has a lock of its own, which lets one process write; it ends with its holder, as Optuna's does not."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
 
 
-def open_storage(path: Path) -> RDBStorage:
-    """The storage of studies in the file `path`."""
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")  # readers never wait, and a killed writer leaves it whole
-    connection.close()
-    arguments = {"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS, "factory": _Connection}}
-    return RDBStorage(f"sqlite:///{path}", engine_kwargs=arguments)
+def open_storage(path: Path) -> JournalStorage:
+    """The storage of a study in the file `path`: a line for each event, on disk before it is acted on."""
+    if path.is_file():
+        written = path.read_bytes()
+        if torn := len(written) - written.rfind(b"\n") - 1:  # what a killed writer began; the next line would join it
+            os.truncate(path, len(written) - torn)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock()))
 
 
 def open_study(run: Run, document: SpaceDocument) -> optuna.Study:
     """The study of `run`, made where there is none."""
+    if (run.folder / "study.db").is_file():
+        raise InputError(f"the run {run.name} was begun by an earlier version, whose study.db is read no more")
     costs: list[Literal["minimize"]] = ["minimize"] * (len(document.search.objectives) - 1)
     return optuna.create_study(
-        storage=open_storage(run.folder / DATABASE),
+        storage=open_storage(run.folder / JOURNAL),
         study_name=STUDY_NAME,
         directions=["maximize", *costs],
         load_if_exists=True,
@@ -60,14 +68,29 @@ def enqueue_points(study: optuna.Study, space: Space) -> None:
 
 
 def suggest(trial: Trial, name: str, domain: Domain) -> Value:
-    """The value of one symbol in a trial."""
+    """The value of one symbol in a trial: the one that it began with, or what the study's sampler says."""
+    return cast(Value, trial._suggest(name, distribution(domain)))
+
+
+def begin(study: optuna.Study, values: Mapping[str, Value], domain_of: Callable[[str], Domain]) -> Trial:
+    """A trial that runs with `values`, written all at once: asking for each would be a transaction each."""
+    template = optuna.trial.create_trial(
+        state=TrialState.RUNNING,
+        params=dict(values),
+        distributions={name: distribution(domain_of(name)) for name in values},
+    )
+    return Trial(study, study._storage.create_new_trial(study._study_id, template))
+
+
+def distribution(domain: Domain) -> BaseDistribution:
+    """A domain as Optuna knows it."""
     match domain:
         case Range(low, high, step, log) if domain.whole:
-            return trial.suggest_int(name, int(low), int(high), step=int(step or 1), log=log)
+            return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
         case Range(low, high, step, log):
-            return trial.suggest_float(name, low, high, step=step, log=log)
+            return FloatDistribution(low, high, log=log, step=step)
         case _:
-            return cast(Value, trial.suggest_categorical(name, domain))
+            return CategoricalDistribution(domain)
 
 
 def record(trial: Trial, **facts: object) -> None:

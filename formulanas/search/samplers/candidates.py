@@ -25,7 +25,7 @@ class Choices(Protocol):
 
     @property
     def sizes(self) -> frozenset[str]:
-        """The symbols that say how large an architecture is."""
+        """The symbols that say how large an architecture is; they alone decide which others are active."""
 
     def choose(self, chooser: Chooser) -> Values:
         """A binding by `chooser`, which is asked only for the symbols that are active given those before."""
@@ -78,6 +78,8 @@ class Candidates:
     def change(self, values: Mapping[str, Value], name: str, value: Value, generator: random.Random) -> Values:
         """`values` with one symbol changed; those that are active only now are drawn."""
         changed = {**values, name: value}
+        if name.partition("[")[0] not in self.space.sizes:
+            return changed
         return self.space.choose(lambda name, domain: changed[name] if name in changed else draw(domain, generator))
 
     def mutate(self, values: Mapping[str, Value], generator: random.Random) -> Values:

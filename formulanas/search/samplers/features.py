@@ -18,12 +18,17 @@ NUM_KNOTS = 7  # of a symbol with more values than that
 def features(candidates: Sequence[Mapping[str, Value]], domain_of: Callable[[str], Domain]) -> Array:
     """The features of candidates, (N, D): 1 where a symbol has a value; a number lies between two knots of a range."""
     columns: dict[tuple[str, Value], int] = {}
+    entries: dict[tuple[str, Value], list[tuple[int, float]]] = {}  # the same few stand in nearly all candidates
     rows, places, weights = [], [], []
     for row, values in enumerate(candidates):
-        for name, value in values.items():
-            for knot, weight in knots(domain_of(name), value):
+        for item in values.items():
+            if item not in entries:
+                name, value = item
+                found = knots(domain_of(name), value)
+                entries[item] = [(columns.setdefault((name, knot), len(columns)), weight) for knot, weight in found]
+            for place, weight in entries[item]:
                 rows.append(row)
-                places.append(columns.setdefault((name, knot), len(columns)))
+                places.append(place)
                 weights.append(weight)
     matrix = np.zeros((len(candidates), len(columns)))
     matrix[rows, places] = weights

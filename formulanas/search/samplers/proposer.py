@@ -4,11 +4,13 @@ import random
 
 import optuna
 from optuna.trial import Trial, TrialState
+from threadpoolctl import ThreadpoolController
 
 from formulanas.errors import InputError
 from formulanas.search.samplers.candidates import Candidates, Choices
 from formulanas.search.samplers.catalogue import OptunaSampler, Propose, find_sampler
 from formulanas.search.samplers.history import read_history
+from formulanas.search.study import begin
 from formulanas.seeds import derive_seed
 
 MAX_REPEATS = 4  # of what is known, by one of Optuna's samplers, before a random candidate is taken
@@ -22,9 +24,14 @@ class Proposer:
         if len(study.directions) > 1 and isinstance(sampler, OptunaSampler) and not sampler.several:
             raise InputError("the sampler cmaes has one objective; choose another (search.sampler)")
         self.candidates = Candidates(space)
+        self.threads = ThreadpoolController()
 
     def ask(self) -> Trial | None:
         """The next trial: what waits in the queue, then what the sampler proposes; None where nothing is new."""
+        with self.threads.limit(limits=1, user_api="blas"):  # the other cores train, and small matrices gain nothing
+            return self.propose()
+
+    def propose(self) -> Trial | None:
         trials = self.study.get_trials(deepcopy=False)
         if any(trial.state == TrialState.WAITING for trial in trials):
             return self.study.ask()
@@ -40,8 +47,7 @@ class Proposer:
         values = propose(self.candidates, read_history(self.study, generator), generator)
         if values is None:
             return None
-        self.study.enqueue_trial(values)
-        return self.study.ask()
+        return begin(self.study, values, self.candidates.domain)
 
 
 def _is_repeat(trial: optuna.trial.FrozenTrial) -> bool:
