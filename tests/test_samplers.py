@@ -1,18 +1,19 @@
 """The samplers: what every one of them must keep, what the history makes of trials, and the race on a measured table."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import optuna
 import pytest
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value, unbound
 from formulanas.search.samplers import catalogue
-from formulanas.search.samplers.candidates import Candidates
+from formulanas.search.samplers.candidates import Candidates, Values
 from formulanas.search.samplers.catalogue import SAMPLERS, OptunaSampler, find_sampler
 from formulanas.search.samplers.features import features, kernel, knots
 from formulanas.search.samplers.history import History, Observation, read_history
@@ -223,37 +224,36 @@ def test_the_kernel_counts_shared_values_and_pairs() -> None:
     assert np.allclose(kernel(matrix, matrix), explicit @ explicit.T)
 
 
-def test_the_model_is_bayesian_linear_regression() -> None:
-    """Mean and deviation are those of the weights' posterior, computed from explicit features in primal form."""
-    space = space_of({"h": ["relu", "identity"], "p": [0], "a": [1], "q": [0, 1], "b": [-1, 1]})
-    bindings = list(space.bindings())
-    told = tuple(Observation(values, value) for values, value in zip(bindings[:4], (0.1, 0.9, 0.5, 0.3), strict=True))
-    prediction = predict(Candidates(space), History(told), bindings)
+def explicit_posterior(
+    bindings: Sequence[Values], values: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and covariance of all `bindings`, of whose first the `values` are told: by explicit features, primal form."""
     names = sorted({item for values in bindings for item in values.items()}, key=str)
     single = np.array([[float(item in values.items()) for item in names] for values in bindings])
     pairs = np.stack([single[:, i] * single[:, j] for i in range(len(names)) for j in range(i)], 1)
     design = np.hstack([single, pairs])
     design /= np.linalg.norm(design, axis=1, keepdims=True)
-    target = norm.ppf((np.array([0, 3, 2, 1]) + 0.5) / 4)
-    known = design[:4]
+    count = len(values)
+    target = norm.ppf((rankdata(values) - 0.5) / count)
+    known = design[:count]
     precision = known.T @ known / NOISE + np.eye(design.shape[1])
     weights = np.linalg.solve(precision, known.T @ target / NOISE)
-    covariance = design @ np.linalg.solve(precision, design.T)
-    scale = target @ np.linalg.solve(known @ known.T + NOISE * np.eye(4), target) / 4
-    assert np.allclose(prediction.mean, design @ weights)
-    assert np.allclose(prediction.deviation, np.sqrt(scale * np.diag(covariance)))
+    scale = target @ np.linalg.solve(known @ known.T + NOISE * np.eye(count), target) / count
+    return design @ weights, scale * design @ np.linalg.solve(precision, design.T)
 
 
-def test_pending_candidates_make_certain_but_not_better() -> None:
-    """A candidate under way lowers the deviation of its like, and leaves every mean as it is."""
-    space = space_of()
+def test_the_model_is_bayesian_linear_regression() -> None:
+    """The prediction is the mean of the weights' posterior; many draws have its mean and its covariance."""
+    space = space_of({"h": ["relu", "identity"], "p": [0], "a": [1], "q": [0, 1], "b": [-1, 1]})
     bindings = list(space.bindings())
-    told = tuple(Observation(values, score(values)) for values in bindings[:10])
-    before = predict(Candidates(space), History(told), bindings)
-    after = predict(Candidates(space), History(told, pending=(bindings[20],)), bindings)
-    assert np.allclose(before.mean, after.mean)
-    assert (after.deviation <= before.deviation + 1e-12).all()
-    assert after.deviation[20] < before.deviation[20]
+    values = (0.1, 0.9, 0.5, 0.3)
+    history = History(tuple(Observation(*each) for each in zip(bindings[:4], values, strict=True)))
+    mean, covariance = explicit_posterior(bindings, values)
+    assert np.allclose(predict(Candidates(space), history, bindings), mean)
+    chance = np.random.default_rng(0)
+    draws = np.array([predict(Candidates(space), history, bindings, chance) for _ in range(4000)])
+    assert np.allclose(draws.mean(0), mean, atol=0.05)
+    assert np.allclose(np.cov(draws.T), covariance, atol=0.05)
 
 
 def test_reinforce_learns_what_is_rewarded() -> None:

@@ -53,3 +53,10 @@ def kernel(first: Array, second: Array) -> Array:
     """
     shared = first @ second.T
     return shared + (shared**2 - first**2 @ (second**2).T) / 2
+
+
+def effects(matrix: Array, chance: np.random.Generator) -> Array:
+    """What drawn effects of all features and pairs of features add up to, for each candidate (N,); see `kernel`."""
+    single = chance.standard_normal(matrix.shape[1])
+    pairs = np.triu(chance.standard_normal((matrix.shape[1],) * 2), 1)
+    return np.asarray(matrix @ single + ((matrix @ pairs) * matrix).sum(1))

@@ -1,50 +1,48 @@
 """A Bayesian linear model of the candidates' ranks on their symbols and pairs of symbols."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from formulanas.formula.bind import Value
 from formulanas.search.samplers.candidates import Candidates
-from formulanas.search.samplers.features import Array, features, kernel
+from formulanas.search.samplers.features import Array, effects, features, kernel
 from formulanas.search.samplers.history import History
 
 NOISE = 0.2  # the variance of an observation, in that of the candidates
 NUM_BEST, NUM_LATEST = 200, 200  # what the model learns from, where more was told
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Mean and deviation of candidates' scores, the normal quantiles of their ranks among what was told."""
+def predict(
+    candidates: Candidates,
+    history: History,
+    asked: Sequence[Mapping[str, Value]],
+    chance: np.random.Generator | None = None,
+    temperature: float = 1.0,
+) -> Array:
+    """The posterior mean of the scores of `asked`: the normal quantiles of their ranks among what was told.
 
-    mean: Array
-    deviation: Array
-
-
-def predict(candidates: Candidates, history: History, asked: Sequence[Mapping[str, Value]]) -> Prediction:
-    """The posterior for the candidates `asked`.
-
-    What is pending counts as observed at its own prediction: it makes its like more certain, but no better.
+    With `chance` they are a draw from the posterior, all of them from one drawn model: a draw of the prior, moved by
+    what was told as the mean is (Matheron's rule; Wilson et al. 2020, 2002.09309). How far it lies from the mean is
+    multiplied by `temperature`.
     """
     quantiles = _normal_quantiles(np.array([each.value for each in history.told]))
     kept = _kept(quantiles)
-    scores = quantiles[kept]
-    told = [history.told[place].values for place in kept]
-    matrix = features([*told, *history.pending, *asked], candidates.domain)
-    matrix_known, matrix_asked = np.split(matrix, [len(told) + len(history.pending)])
-    scales = [np.sqrt(np.maximum(_diagonal(part), 1e-9)) for part in (matrix_known, matrix_asked)]
-    among = kernel(matrix_known, matrix_known) / np.outer(scales[0], scales[0])
-    across = kernel(matrix_known, matrix_asked) / np.outer(scales[0], scales[1])
-    among[np.diag_indices_from(among)] += NOISE
-
-    mean = scores.mean()
-    count = len(told)
-    weights = np.linalg.solve(among[:count, :count], scores - mean)
-    deviation = np.sqrt(max((scores - mean) @ weights / count, 1e-6))  # of the scores, by maximum likelihood
-    explained = (across * np.linalg.solve(among, across)).sum(0)
-    return Prediction(mean + across[:count].T @ weights, deviation * np.sqrt(np.maximum(1 - explained, 1e-9)))
+    count, mean = len(kept), quantiles[kept].mean()
+    scores = quantiles[kept] - mean
+    matrix = features([*(history.told[place].values for place in kept), *asked], candidates.domain)
+    scale = np.sqrt(np.maximum(_diagonal(matrix), 1e-9))
+    covariance = kernel(matrix[:count], matrix) / np.outer(scale[:count], scale)
+    known = cho_factor(covariance[:, :count] + NOISE * np.eye(count))
+    drawn = np.zeros(len(matrix))
+    if chance is not None:
+        variance = max(scores @ cho_solve(known, scores) / count, 1e-6)  # of the scores, by maximum likelihood
+        deviation = temperature * np.sqrt(variance)
+        drawn = deviation * effects(matrix, chance) / scale
+        scores = scores - deviation * np.sqrt(NOISE) * chance.standard_normal(count)
+    return np.asarray(mean + drawn[count:] + covariance[:, count:].T @ cho_solve(known, scores - drawn[:count]))
 
 
 def _normal_quantiles(values: Array) -> Array:

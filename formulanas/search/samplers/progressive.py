@@ -21,7 +21,7 @@ def progressive(candidates: Candidates, history: History, generator: random.Rand
     for parent in history.best_first[:BEAM]:
         pool += candidates.neighbours(parent.values, generator)
     if len(history.told) >= BEAM:
-        order = np.argsort(-predict(candidates, history, pool).mean, kind="stable")
+        order = np.argsort(-predict(candidates, history, pool), kind="stable")
         pool = [pool[place] for place in order]
     counts: dict[float, int] = {}
     for values in (*(each.values for each in history.told), *history.pending):
