@@ -37,7 +37,7 @@ from formulanas.formula.unroll import unroll
 
 Draws = NDArray[np.float64]
 
-NUM_DRAWS = 1 << 14  # the deviation of a variance is sqrt(2 / draws), about 1 %
+NUM_DRAWS = 1 << 14  # the deviation of a variance is about 1 %
 NORM_EPSILON = 1e-5
 STATE = "state"  # the operation that `variance` wraps around the state, to see it after every block
 ACTIVATIONS: dict[str, Callable[[Draws], Draws]] = {
@@ -64,12 +64,14 @@ class VarianceGrowth:
         return tuple(now / last if last else math.inf for last, now in zip(before, self.blocks, strict=False))
 
 
-def variance(bound: BoundRecursion, backbone: Backbone, image: Shape, seed: int = 0) -> VarianceGrowth:
+def variance(
+    bound: BoundRecursion, backbone: Backbone, image: Shape, seed: int = 0, num_draws: int = NUM_DRAWS
+) -> VarianceGrowth:
     """The variance growth of `bound` over `backbone`, for images (C, H, W) of variance 1 and norms that see batches.
 
     The variance is over images, channels, places, weights, and what chance decides in training. Activations, norms and
-    gates are what they are; pooling in the stem counts as the identity. `seed` is that of the draws. Raises InputError
-    for formulas that join or split channels.
+    gates are what they are; pooling in the stem counts as the identity. `seed` is that of the draws, and the relative
+    deviation of what they say about sqrt(2 / num_draws). Raises InputError for formulas that join or split channels.
     """
     backbone = replace(backbone, transform=bound.kind("F") or backbone.transform)
     program = lower(bound)
@@ -78,6 +80,7 @@ def variance(bound: BoundRecursion, backbone: Backbone, image: Shape, seed: int 
         backbone,
         backbone.stage_shapes(image),
         np.random.default_rng(seed),
+        num_draws,
         preactivation(bound, backbone, program),
     )
     equations = {**program.equations, "x": ex.Operation(STATE, program.equations["x"])}
@@ -100,12 +103,13 @@ class DrawAlgebra(Algebra[Draws]):
     backbone: Backbone
     shapes: tuple[Shape, ...]  # of the stem's output, then of each stage
     chance: np.random.Generator
+    num_draws: int
     preactivation: Preactivation
     variances: dict[int, float] = field(default_factory=dict)  # of the state, by block
     normed: list[tuple[Draws, Draws]] = field(default_factory=list)  # what was normed, and what it became
 
     def normal(self) -> Draws:
-        return _normalised(self.chance.standard_normal(NUM_DRAWS))
+        return _normalised(self.chance.standard_normal(self.num_draws))
 
     def through(self, layers: Layers, draws: Draws, shape: Shape) -> Draws:
         """What `layers`, as they are initialised, make of `draws`, units of images of `shape`."""
@@ -113,7 +117,7 @@ class DrawAlgebra(Algebra[Draws]):
             match layer:
                 case Conv(inputs, outputs, kernel, stride, groups):  # its weights have the variance 2 / fan-out
                     inside = _inside(shape[1], kernel, stride) * _inside(shape[2], kernel, stride)
-                    square = float(np.mean(draws**2)) * 2 * inputs / (groups * outputs) * inside
+                    square = _mean_square(draws) * 2 * inputs / (groups * outputs) * inside
                     draws = layer.bias_start + math.sqrt(square) * self.normal()
                 case BatchNorm() | LayerNorm():
                     draws = _normalised(draws)
@@ -131,8 +135,10 @@ class DrawAlgebra(Algebra[Draws]):
         shapes = graph.shapes(shape)
         nodes = [draws, *(self.chance.permutation(draws) for _ in range(graph.inputs - 1))]
         for node in graph.nodes:
-            nodes.append(sum((self.through(layers, nodes[at], shapes[at]) for at, layers in node), np.zeros(NUM_DRAWS)))
-        return np.choose(np.arange(NUM_DRAWS) % len(graph.outputs), [nodes[at] for at in graph.outputs])
+            nodes.append(
+                sum((self.through(layers, nodes[at], shapes[at]) for at, layers in node), np.zeros(self.num_draws))
+            )
+        return np.choose(np.arange(self.num_draws) % len(graph.outputs), [nodes[at] for at in graph.outputs])
 
     def activation(self, name: str) -> Callable[[Draws], Draws]:
         if name not in ACTIVATIONS:
@@ -140,7 +146,9 @@ class DrawAlgebra(Algebra[Draws]):
         return ACTIVATIONS[name]
 
     def combine(self, terms: list[tuple[Scalar, Draws]], constant: Scalar) -> Draws:
-        return sum((float(coefficient) * draws for coefficient, draws in terms), np.full(NUM_DRAWS, float(constant)))
+        return sum(
+            (float(coefficient) * draws for coefficient, draws in terms), np.full(self.num_draws, float(constant))
+        )
 
     def product(self, factors: list[Draws]) -> Draws:
         return functools.reduce(operator.mul, factors)
@@ -189,7 +197,7 @@ class DrawAlgebra(Algebra[Draws]):
             value = self.norm_act(value)
         if policy == "pad":  # the same units are zero in all that is carried to this place
             generator = np.random.default_rng(place)
-            return value * (generator.permutation(NUM_DRAWS) < NUM_DRAWS * before[0] / after[0])
+            return value * (generator.permutation(self.num_draws) < self.num_draws * before[0] / after[0])
         layers: Layers = (Conv(before[0], after[0], 1, -(-before[1] // after[1])),)
         if self.backbone.projects_with_norm:
             layers += (BatchNorm(after[0]),)
@@ -198,13 +206,13 @@ class DrawAlgebra(Algebra[Draws]):
     def random(self, coefficient: ex.Random, block: int) -> Draws:
         random_mean(coefficient)  # raises where it has no distribution
         first, *second = (float(each.value) for each in coefficient.parameters if isinstance(each, ex.Number))
-        uniform: Draws = self.chance.random(NUM_DRAWS)
+        uniform: Draws = self.chance.random(self.num_draws)
         if coefficient.distribution == "bernoulli":
             return (uniform < first).astype(np.float64)
         return first + (second[0] - first) * uniform
 
     def drop(self, value: Draws, rate: Scalar, per: str, block: int) -> Draws:
-        return value * (self.chance.random(NUM_DRAWS) >= float(rate))
+        return value * (self.chance.random(self.num_draws) >= float(rate))
 
     def concat(self, parts: list[Draws]) -> Draws:
         raise InputError("the variance of joined channels is not predicted yet")
@@ -212,10 +220,15 @@ class DrawAlgebra(Algebra[Draws]):
 
 def _normalised(draws: Draws) -> Draws:
     """`draws` as a batch norm returns them."""
-    centred: Draws = draws - draws.mean()
-    return centred / math.sqrt(float(np.mean(centred**2)) + NORM_EPSILON)
+    centred: Draws = draws - draws.sum() / len(draws)
+    return centred / math.sqrt(_mean_square(centred) + NORM_EPSILON)
 
 
+def _mean_square(draws: Draws) -> float:
+    return float(draws @ draws) / len(draws)
+
+
+@functools.cache
 def _inside(size: int, kernel: int, stride: int) -> float:
     """The share of the places under a kernel that are in the image, not in its padding, along one side."""
     places = np.arange(0, size, stride)[:, None] + np.arange(kernel) - kernel // 2

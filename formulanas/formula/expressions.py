@@ -1,7 +1,7 @@
 """The nodes of a formula: immutable expressions, and the walks over them that everything else is made of."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
@@ -12,6 +12,9 @@ class Number:
     """An exact constant."""
 
     value: Fraction
+
+    def __hash__(self) -> int:  # that of a Fraction is a power modulo a prime, and every expression is full of numbers
+        return hash((self.value.numerator, self.value.denominator))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,37 +184,60 @@ def number(value: int | Fraction) -> Number:
     return Number(Fraction(value))
 
 
+# The fields of each node that hold nodes: one, or a tuple of them
+_PARTS: dict[type, tuple[str, ...]] = {
+    Number: (),
+    Index: (),
+    Symbol: ("indices",),
+    State: ("index",),
+    Transform: ("index", "branch", "argument"),
+    Operation: ("argument",),
+    Add: ("terms",),
+    Multiply: ("factors",),
+    Power: ("base", "exponent"),
+    Sum: ("body", "low", "high"),
+    Concat: ("parts",),
+    Slice: ("argument", "start", "stop"),
+    Drop: ("argument", "rate"),
+    Learn: ("start",),
+    Random: ("parameters",),
+    Floor: ("argument",),
+}
+
+
 def map_children(expression: Expression, function: "Callable[[Expression], Expression]") -> Expression:
     """`expression` with `function` applied to each of its direct parts; itself where none of them changes."""
-    changed = False
-    values: list[object] = []
-    for name in expression.__match_args__:
-        old = new = getattr(expression, name)
+    changes: dict[str, object] = {}
+    for name in _PARTS[type(expression)]:
+        old = getattr(expression, name)
         if isinstance(old, tuple):
             new = tuple([function(part) for part in old])
-            changed = changed or any(a is not b for a, b in zip(new, old, strict=True))
-        elif isinstance(old, Expression):
-            new = function(old)
-            changed = changed or new is not old
-        values.append(new)
-    return type(expression)(*values) if changed else expression  # type: ignore[arg-type]
+            if any(a is not b for a, b in zip(new, old, strict=True)):
+                changes[name] = new
+        elif old is not None and (changed := function(old)) is not old:
+            changes[name] = changed
+    return replace(expression, **changes) if changes else expression  # type: ignore[arg-type]
 
 
-def children(expression: Expression) -> Iterator[Expression]:
+def children(expression: Expression) -> list[Expression]:
     """The direct parts of `expression`, from left to right."""
-    for name in expression.__match_args__:
+    found: list[Expression] = []
+    for name in _PARTS[type(expression)]:
         part = getattr(expression, name)
         if isinstance(part, tuple):
-            yield from part
-        elif isinstance(part, Expression):
-            yield part
+            found += part
+        elif part is not None:
+            found.append(part)
+    return found
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
-    """`expression` and all its parts, outermost first."""
-    yield expression
-    for part in children(expression):
-        yield from walk(part)
+    """`expression` and all its parts, each before its own, from left to right."""
+    waiting = [expression]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        waiting += reversed(children(part))
 
 
 @lru_cache(maxsize=100_000)

@@ -8,6 +8,8 @@ from formulanas.architecture.architecture import Architecture
 from formulanas.errors import InputError
 from formulanas.search.settings import Limits
 
+NUM_DRAWS = 1 << 11  # for the variance, whose limit is a matter of orders of magnitude
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -26,7 +28,7 @@ def figures(architecture: Architecture) -> Figures:
     """The figures of an architecture. Raises InputError where no network can be built from it."""
     plan, recursion = architecture.plan, architecture.recursion
     try:
-        last = variance(recursion, architecture.backbone, architecture.image).blocks[-1]
+        last = variance(recursion, architecture.backbone, architecture.image, num_draws=NUM_DRAWS).blocks[-1]
     except InputError:
         last = None
     return Figures(plan.num_params, plan.macs, growth(recursion), last)

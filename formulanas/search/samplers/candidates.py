@@ -84,11 +84,11 @@ class Candidates:
 
     def mutate(self, values: Mapping[str, Value], generator: random.Random) -> Values:
         """`values` with a random symbol changed at random."""
-        changeable = [(name, domain) for name in values if len(domain := self.others(name, values[name], generator))]
+        changeable = [name for name in values if self.has_others(name)]
         if not changeable:
             return dict(values)
-        name, others = generator.choice(changeable)
-        return self.change(values, name, generator.choice(others), generator)
+        name = generator.choice(changeable)
+        return self.change(values, name, generator.choice(self.others(name, values[name], generator)), generator)
 
     def neighbours(self, values: Mapping[str, Value], generator: random.Random) -> list[Values]:
         """All bindings with one symbol changed, in random order."""
@@ -103,6 +103,11 @@ class Candidates:
     def domain(self, name: str) -> Domain:
         """The values of a symbol, such as a[1]."""
         return self.space.domains[name.partition("[")[0]]
+
+    def has_others(self, name: str) -> bool:
+        """Whether a symbol has more values than one."""
+        choices = listed(self.domain(name))
+        return choices is None or len(choices) > 1
 
     def others(self, name: str, value: Value, generator: random.Random) -> list[Scalar]:
         """The other values of a symbol; of a long range, some nearby and one anywhere."""

@@ -17,22 +17,20 @@ NUM_KNOTS = 7  # of a symbol with more values than that
 
 def features(candidates: Sequence[Mapping[str, Value]], domain_of: Callable[[str], Domain]) -> Array:
     """The features of candidates, (N, D): 1 where a symbol has a value; a number lies between two knots of a range."""
+    items: dict[tuple[str, Value], int] = {}  # the same few stand in nearly all candidates
+    places = [items.setdefault(item, len(items)) for values in candidates for item in values.items()]
+    chosen = np.zeros((len(candidates), len(items)))
+    chosen[np.repeat(np.arange(len(candidates)), [len(values) for values in candidates]), places] = 1
     columns: dict[tuple[str, Value], int] = {}
-    entries: dict[tuple[str, Value], list[tuple[int, float]]] = {}  # the same few stand in nearly all candidates
-    rows, places, weights = [], [], []
-    for row, values in enumerate(candidates):
-        for item in values.items():
-            if item not in entries:
-                name, value = item
-                found = knots(domain_of(name), value)
-                entries[item] = [(columns.setdefault((name, knot), len(columns)), weight) for knot, weight in found]
-            for place, weight in entries[item]:
-                rows.append(row)
-                places.append(place)
-                weights.append(weight)
-    matrix = np.zeros((len(candidates), len(columns)))
-    matrix[rows, places] = weights
-    return matrix
+    entries = [
+        (place, columns.setdefault((name, knot), len(columns)), weight)
+        for (name, value), place in items.items()
+        for knot, weight in knots(domain_of(name), value)
+    ]
+    weights = np.zeros((len(items), len(columns)))
+    for place, column, weight in entries:
+        weights[place, column] = weight
+    return chosen @ weights
 
 
 def knots(domain: Domain, value: Value) -> tuple[tuple[Value, float], ...]:
