@@ -23,6 +23,7 @@ from torch.nn import functional
 from formulanas.architecture import layers as spec
 from formulanas.architecture.plan import Plan
 from formulanas.architecture.planner import Line
+from formulanas.network.convolution import convolve
 from formulanas.network.layers import ACTIVATIONS
 from formulanas.network.network import Network
 
@@ -127,7 +128,7 @@ def fused_sum(value: Tensor, *modules: nn.Module) -> Tensor:
     convs = [sequence[-1] for sequence in sequences]
     weight = torch.cat([conv.get_parameter("weight") for conv in convs], 1)
     bias = None if last.bias is None else _add([conv.get_parameter("bias") for conv in convs])
-    return functional.conv2d(inside, weight, bias, last.stride, last.padding, last.dilation)
+    return convolve(inside, weight, bias, last.stride, last.padding, last.dilation, 1)
 
 
 def _joined(value: Tensor, sequences: Sequence[Sequence[nn.Module]]) -> Tensor:
@@ -155,7 +156,7 @@ def _convolve(value: Tensor, convs: Sequence[nn.Module], groups: int) -> Tensor:
     assert isinstance(first, nn.Conv2d)
     weight = torch.cat([conv.get_parameter("weight") for conv in convs])
     bias = None if first.bias is None else torch.cat([conv.get_parameter("bias") for conv in convs])
-    return functional.conv2d(value, weight, bias, first.stride, first.padding, first.dilation, groups)
+    return convolve(value, weight, bias, first.stride, first.padding, first.dilation, groups)
 
 
 def _normalise(value: Tensor, norms: Sequence[nn.Module]) -> Tensor:

@@ -10,6 +10,7 @@ from formulanas.architecture import layers as spec
 from formulanas.errors import InputError, unknown_name
 from formulanas.network.channel_gate import SqueezeExcite
 from formulanas.network.coefficients import Coefficients, RandomCoefficient, StochasticDepth
+from formulanas.network.convolution import Conv2d
 from formulanas.network.graph import Graph
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
@@ -57,7 +58,7 @@ def build_layer(layer: spec.Layer) -> nn.Module:
     match layer:
         case spec.Conv(inputs, outputs, kernel, stride, groups, bias, bias_start, dilation):
             padding = dilation * (kernel // 2)
-            conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias)
+            conv = Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias)
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
             if conv.bias is not None:
                 nn.init.constant_(conv.bias, bias_start)

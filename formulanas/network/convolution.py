@@ -1,0 +1,33 @@
+"""Convolutions, and the one that oneDNN is not asked to do: a strided 1x1 convolution of few channels."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+MIN_CHANNELS = 16  # of a group; with AVX2 alone 8 would do
+
+
+def convolve(
+    values: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...] | str,
+    dilation: tuple[int, ...],
+    groups: int,
+) -> Tensor:
+    """`functional.conv2d`, but on a CPU a strided 1x1 convolution of few channels reads the places it needs first.
+
+    oneDNN's gradient of its weights writes past the end of its workspace (uxlfoundation/oneDNN issue 6035): the process
+    dies, or goes on with wrong numbers. Outputs and gradients of what is done here are the same to the last bit.
+    """
+    *_, height, width = weight.shape
+    if values.device.type == "cpu" and (height, width) == (1, 1) and weight.shape[1] < MIN_CHANNELS and max(stride) > 1:
+        values, stride = values[:, :, :: stride[0], :: stride[1]], (1, 1)
+    return functional.conv2d(values, weight, bias, stride, padding, dilation, groups)
+
+
+class Conv2d(nn.Conv2d):
+    """torch's, by `convolve`."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002
+        return convolve(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
