@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -77,9 +78,18 @@ class LabelledImages:
 
 def normalise(images: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Tensor:
     """Images (N, C, H, W) of values up to 255 as floats of `mean` 0 and `deviation` 1, both shares of 255."""
-    middle = torch.tensor(mean, device=images.device).view(1, -1, 1, 1) * 255
-    scale = 1 / (torch.tensor(deviation, device=images.device).view(1, -1, 1, 1) * 255)
+    middle, scale = _middle_and_scale(mean, deviation, images.device)
     return (images.float() - middle) * scale
+
+
+@lru_cache(maxsize=64)
+def _middle_and_scale(
+    mean: tuple[float, ...], deviation: tuple[float, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Both as (1, C, 1, 1), kept on the device: to bring them there for each batch would wait for all before it."""
+    with torch.inference_mode(False):
+        middle, spread = (torch.tensor(each, device=device).view(1, -1, 1, 1) * 255 for each in (mean, deviation))
+        return middle, 1 / spread
 
 
 def split(data: LabelledImages, held_out: float, seed: int) -> tuple[LabelledImages, LabelledImages]:

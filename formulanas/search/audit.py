@@ -30,6 +30,8 @@ from formulanas.store import with_changes
 
 Documents = Sequence[Mapping[str, Any]]
 
+MAX_JUDGED = 100  # trials on which predictors are judged, evenly spread over the search: each takes most of a second
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -69,6 +71,7 @@ def judge_predictors(proxy: Proxy, seed: int, trials: Documents) -> dict[str, Ag
     done = completed(trials)
     if len(done) < MIN_PAIRS:
         return {}
+    done = done[:: -(-len(done) // MAX_JUDGED)]
     images, labels = sample(proxy)
     values = [trial["value"] for trial in done]
     architectures = [architecture(proxy, trial) for trial in done]

@@ -41,7 +41,7 @@ class Worker:
             data, validation = self.parts(task.split_seed)
             architecture = Architecture(bind(task.formula), task.backbone, data.shape, data.num_classes)
             network = build(architecture, derive_seed(task.seed, "weights"))
-            training = Training(network, data, task.recipe, task.seed)
+            training = Training(network, data, task.recipe, task.seed, replayed=True)
             costs = measure(task.costs, network, data.normalise(data.images[:COST_IMAGES]))
             for metrics in training.run(validation):
                 yield Message("epoch", metrics, costs if metrics.epoch == 1 else {})

@@ -20,6 +20,7 @@ from formulanas.training.evaluate import evaluate
 from formulanas.training.mixing import losses, mix, one_hot
 from formulanas.training.optimizers import optimizer
 from formulanas.training.schedules import learning_rate
+from formulanas.training.step_graph import StepGraph
 
 
 class DivergedError(Exception):
@@ -48,6 +49,7 @@ class Training:
     state. `accumulate` divides each batch into so many, whose gradients are added; `part` is what of each batch this
     process trains on. `forward` may be replaced by what computes the same, a compiled or a distributed network;
     `unsynchronised` then surrounds the gradients that others follow, and `added_up` are counts over all processes.
+    `replayed` records the step of a small network on a GPU as a CUDA graph, where that can be.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Training:
         seed: int,
         accumulate: int = 1,
         part: slice = WHOLE,
+        replayed: bool = False,
     ) -> None:
         self.images = AugmentedImages.by(recipe, data) if isinstance(data, LabelledImages) else data
         self.device = self.images.device
@@ -68,6 +71,11 @@ class Training:
         self.added_up: Callable[[Tensor], Tensor] = lambda counts: counts
         self.steps_an_epoch = -(-len(self.images) // recipe.batch_size)
         self.optimizer = optimizer(recipe, network)
+        self.update: Callable[[Tensor, Tensor, Tensor], None] = self.update_weights
+        if replayed and self.device.type == "cuda" and recipe.optimizer == "sgd" and not network.has_chance:
+            for group in self.optimizer.param_groups:
+                group["lr"] = torch.tensor(group["lr"], device=self.device)  # a graph reads it from memory
+            self.update = StepGraph(self.update_weights)
         self.average = Average(network, recipe.average) if recipe.average else None
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -124,14 +132,26 @@ class Training:
 
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         """One step of the optimizer on images (B, C, H, W) and labels (B,)."""
-        self.network.train()
+        if not self.network.training:
+            self.network.train()
+        rate = learning_rate(self.recipe, self.step, self.num_steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step, self.num_steps)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
         targets = labels
         if self.recipe.mixup or self.recipe.cutmix:
             shares = one_hot(labels, self.images.num_classes)
             images, targets = mix(self.recipe, images, shares, derive_seed(self.seed, "mix", self.step))
             labels = targets.argmax(1)
+        self.update(images, targets, labels)
+        if self.average is not None:
+            self.average.follow(self.step)
+        self.step += 1
+
+    def update_weights(self, images: Tensor, targets: Tensor, labels: Tensor) -> None:
+        """Gradients of the weights, a step of the optimizer, and the counts of the epoch."""
         self.optimizer.zero_grad(set_to_none=True)
         counts = torch.zeros_like(self.totals)
         with self.chance():
@@ -143,9 +163,6 @@ class Training:
                     counts += self.add_gradient(images[few], targets[few], labels[few], share)
         self.optimizer.step()
         self.totals += self.added_up(counts)
-        if self.average is not None:
-            self.average.follow(self.step)
-        self.step += 1
 
     def weight(self, count: int) -> float:
         """What the mean gradient of `count` images is multiplied by, so that the mean over processes is the batch's."""
