@@ -71,6 +71,43 @@ def test_the_pareto_front_by_hand() -> None:
     assert [row.front for row in rank(documents, [], {})] == [True, True, False]
 
 
+def test_what_exceeds_a_measured_limit_is_not_trained(tmp_path: Path) -> None:
+    """No network takes 1e-9 ms: all are PRUNED with the measured latency but the points, which come last as baselines."""
+    run(tmp_path, "l", "limits.latency=1.0e-9", "search.trials=2")
+    found = trials(tmp_path, "l")
+    points, others = ([each for each in found if bool(each["point"]) == is_point] for is_point in (True, False))
+    assert [trial["state"] for trial in points] == ["COMPLETE"] * 2
+    assert all("at most 1e-09 allowed" in str(trial["beyond"]) and trial["latency"] > 0 for trial in points)  # type: ignore[operator]
+    assert not others
+    run(tmp_path, "m", "limits.memory=1", "search.trials=4", "search.sampler=random")
+    others = [trial for trial in trials(tmp_path, "m") if not trial["point"] and trial["duplicate_of"] is None]
+    assert others
+    for trial in others:
+        assert trial["state"] == "PRUNED"
+        assert not trial["epochs"]
+        assert "grows by" in str(trial["reason"]) or "a memory of" in str(trial["reason"])
+    assert all(row["beyond"] for row in leaderboard(tmp_path, "m")["rows"])
+
+
+def test_the_best_is_within_the_limits() -> None:
+    """A baseline beyond them comes last whatever its accuracy, and is on no front; the confirmation's top leaves it out."""
+    from formulanas.report.leaderboard import rank
+    from formulanas.search.confirm import choose
+    from formulanas.search.settings import ConfirmSettings
+
+    documents = [
+        {
+            "state": "COMPLETE", "duplicate_of": None, "key": str(at), "value": value, "formula": "", "point": point,
+            "number": at, "params": 1, "macs": 1, "seconds": 1.0, "backbone": None, "beyond": beyond,
+        }
+        for at, (value, point, beyond) in enumerate([(0.9, "big", "7 parameters"), (0.8, None, None), (0.7, "small", None)])
+    ]  # fmt: skip
+    rows = rank(documents, [], {})
+    assert [(row.trial, row.front) for row in rows] == [(1, True), (2, False), (0, False)]
+    chosen = choose(documents, ConfirmSettings(top=1, points=1, seeds=1), Backbone((4,), (1,)))
+    assert [each.key for each in chosen] == ["1", "0"]
+
+
 def test_memory_of_one_relu_network_by_hand() -> None:
     """What training keeps of a convolution, a norm, a relu and a linear layer is at least their inputs, in bytes."""
     import torch

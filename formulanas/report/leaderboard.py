@@ -33,6 +33,7 @@ class Row:
     memory: float | None = None  # bytes an image that training keeps, where it is an objective
     backbone: dict[str, Any] | None = None  # what differs from the proxy's
     front: bool = False  # on the Pareto front of the objectives
+    beyond: str | None = None  # the limit that a named point exceeds: it is a baseline, and no winner
 
     def to_json(self) -> dict[str, Any]:
         """The row as documents and `--json` hold it."""
@@ -47,7 +48,8 @@ def rank(
 ) -> list[Row]:
     """The rows of a leaderboard, best first, from the documents of trials and confirmations; `names` maps keys.
 
-    The Pareto front is that of the accuracy over the `costs`, among candidates that are equally confirmed.
+    What exceeds the limits of the space comes last. The Pareto front is that of the accuracy over the `costs`, among
+    candidates that are equally confirmed and keep them.
     """
     confirmed: dict[str, list[Mapping[str, Any]]] = {}
     for document in confirmations:
@@ -75,15 +77,16 @@ def rank(
                 backbone=trial.get("backbone"),
                 latency=trial.get("latency"),
                 memory=trial.get("memory"),
+                beyond=trial.get("beyond"),
             )
         )
-    rows = [replace(row, front=not any(_beats(other, row, costs) for other in rows)) for row in rows]
-    return sorted(rows, key=lambda row: (not row.confirmed, -row.mean, row.trial))
+    rows = [replace(row, front=not row.beyond and not any(_beats(other, row, costs) for other in rows)) for row in rows]
+    return sorted(rows, key=lambda row: (row.beyond is not None, not row.confirmed, -row.mean, row.trial))
 
 
 def _beats(first: Row, second: Row, costs: Sequence[str]) -> bool:
     """Whether the first is at least as good in accuracy and all costs, and better in one."""
-    if first.confirmed != second.confirmed:
+    if first.confirmed != second.confirmed or first.beyond:
         return False
     pairs = [(first.mean, second.mean), *((-getattr(first, cost), -getattr(second, cost)) for cost in costs)]
     return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
@@ -131,7 +134,7 @@ def print_leaderboard(console: Console, rows: Iterable[Row]) -> None:
     )
     previous = True
     for place, row in enumerate(rows, 1):
-        if previous and not row.confirmed:
+        if previous and not row.confirmed and row.beyond is None:
             console.print("[dim]not confirmed: the one value of each trial's proxy training[/dim]")
         previous = row.confirmed
         spread = f" ± {100 * row.deviation:.1f}" if row.deviation is not None else ""
@@ -143,6 +146,7 @@ def print_leaderboard(console: Console, rows: Iterable[Row]) -> None:
         name = f"  [bold green]{row.name}[/bold green]" if row.name else ""
         console.print(figures + name, soft_wrap=True, highlight=False)
         over = f"  over {_backbone(row.backbone)}" if row.backbone else ""
+        over += f"  beyond the limits: {row.beyond}" if row.beyond else ""
         console.print(f"     [dim]{escape(row.formula)}{over}[/dim]", soft_wrap=True, highlight=False)
 
 

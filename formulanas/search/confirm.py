@@ -48,7 +48,8 @@ def choose(
     Those for the audit are spread evenly over the rest of the proxy's order, so that it can be judged as a whole.
     """
     done = sorted(completed(trials), key=lambda trial: (-trial["value"], trial["number"]))
-    chosen = done[: settings.top] + [trial for trial in done if trial["point"]][: settings.points]
+    within = [trial for trial in done if not trial.get("beyond")]
+    chosen = within[: settings.top] + [trial for trial in done if trial["point"]][: settings.points]
     rest = [trial for trial in done if trial not in chosen]
     chosen += [rest[round(at * (len(rest) - 1) / max(1, settings.audit - 1))] for at in range(settings.audit) if rest]
     candidates = {trial["key"]: trial for trial in chosen}

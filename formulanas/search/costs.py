@@ -1,7 +1,7 @@
 """What a candidate costs on the device at hand: latency and memory, measured before it is trained."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -52,5 +52,15 @@ MEASURES: dict[str, Callable[[Network, Tensor], float]] = {"latency": latency, "
 
 
 def measure(names: tuple[str, ...], network: Network, images: Tensor) -> dict[str, float]:
-    """The latency and memory among the objectives `names`, of a network on the device of `images`."""
+    """The latency and memory among the costs `names`, of a network on the device of `images`."""
     return {name: MEASURES[name](network, images) for name in names if name in MEASURES}
+
+
+def reason_to_reject(costs: Mapping[str, float | None], limits: Mapping[str, float]) -> str:
+    """The first of the `limits` that measured `costs` exceed, in words; empty where they keep them all."""
+    for name, limit in limits.items():
+        value = costs.get(name)
+        if value is not None and value > limit:
+            unit = "ms" if name == "latency" else "bytes"
+            return f"a {name} of {value:,.4g} {unit} an image, at most {limit:,g} allowed"
+    return ""

@@ -12,6 +12,7 @@ from rich.markup import escape
 from formulanas.errors import InputError
 from formulanas.formula.published import published_names
 from formulanas.report.progress import Reporter
+from formulanas.search import costs
 from formulanas.search.candidate import backbone_changes, candidate
 from formulanas.search.proxy import Proxy
 from formulanas.search.samplers.proposer import Proposer
@@ -74,8 +75,12 @@ class Search:
 
     @property
     def best(self) -> optuna.trial.FrozenTrial | None:
-        """The best completed trial so far."""
-        done = [trial for trial in self.results.values() if trial.state == TrialState.COMPLETE]
+        """The best completed trial so far that keeps the limits."""
+        done = [
+            trial
+            for trial in self.results.values()
+            if trial.state == TrialState.COMPLETE and "beyond" not in trial.user_attrs
+        ]
         return max(done, key=lambda trial: (trial.values[0], -trial.number), default=None)
 
     def remember(self, trial: optuna.trial.FrozenTrial) -> None:
@@ -140,13 +145,13 @@ class Search:
             recursion, key = self.space.bind(values), self.space.key(values)
             record(trial, key=key, formula=recursion.text)
             architecture = candidate(self.document, self.space, self.proxy, values)
-            costs = figures(architecture)
+            found = figures(architecture)
         except InputError as error:
             record(trial, screened=True)
             self.remember(finish(self.run, self.study, trial, TrialState.PRUNED, None, str(error)))
             return None
         changes = backbone_changes(self.proxy.backbone, architecture.backbone)
-        record(trial, figures={**asdict(costs), "backbone": changes})  # one write: each costs a transaction
+        record(trial, figures={**asdict(found), "backbone": changes})  # one write: each costs a transaction
         if key in self.results:
             self.copy(self.results[key], trial)
             return None
@@ -155,8 +160,11 @@ class Search:
                 record(trial, duplicate_of=other.trial.number)
                 other.duplicates.append(trial)
                 return None
-        reason = "" if point else reason_to_reject(costs, self.document.limits)
-        if reason:
+        limits = self.document.limits
+        reason = reason_to_reject(found, limits)
+        if reason and point:
+            record(trial, beyond=reason)  # a baseline is trained all the same, but is no winner
+        elif reason:
             record(trial, screened=True)
             self.remember(finish(self.run, self.study, trial, TrialState.PRUNED, None, reason))
             reporter.line(f"[dim]trial {trial.number}  not trained: {reason}  {escape(recursion.text)}[/dim]")
@@ -168,7 +176,8 @@ class Search:
             recipe=self.proxy.recipe,
             seed=derive_seed(self.seed, "trial", trial.number),
             split_seed=derive_seed(self.seed, "split"),
-            costs=self.document.search.objectives[1:],
+            costs=tuple(dict.fromkeys((*self.document.search.objectives[1:], *limits.measured))),
+            limits={} if point else limits.measured,
         )
         return _Running(trial, key, task, point, reported)
 
@@ -197,6 +206,8 @@ class Search:
                 running.value, running.stopped = metrics.validation_accuracy, not go_on
                 if message.costs:
                     record(running.trial, **message.costs)
+                    if reason := costs.reason_to_reject(message.costs, self.document.limits.measured):
+                        record(running.trial, beyond=reason)
                 running.seconds += metrics.seconds
                 self.metrics_file(number, [asdict(metrics)])
                 reporter.advance(1)
@@ -207,6 +218,9 @@ class Search:
                 self.end(reporter, running, TrialState.PRUNED, reason)
             case "done":
                 self.end(reporter, running, TrialState.COMPLETE, "")
+            case "rejected":
+                record(running.trial, screened=True, **message.costs)
+                self.end(reporter, running, TrialState.PRUNED, message.reason)
             case "died" if running.retries < MAX_RETRIES:
                 running.retries += 1
                 running.seconds, running.stopped = 0.0, False

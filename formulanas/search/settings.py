@@ -7,6 +7,7 @@ from formulanas.architecture.backbone import Backbone
 from formulanas.errors import InputError, unknown_name
 
 COSTS = ("params", "macs", "latency", "memory")  # objectives beside accuracy, each the smaller the better
+MEASURED = ("latency", "memory")  # of these, on the device at hand
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,23 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a candidate may cost at most before it is trained; None is no limit.
+    """What a candidate may cost at most to be trained; None is no limit.
 
-    `growth` is that of the state per block, `variance` its variance after the last block, at initialisation.
+    `growth` is that of the state per block, `variance` its variance after the last block, at initialisation. `latency`
+    (milliseconds an image) and `memory` (bytes an image that a training step keeps) are measured on the device.
     """
 
     params: int | None = None
     macs: int | None = None
     growth: float | None = None
     variance: float | None = None
+    latency: float | None = None
+    memory: float | None = None
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The limits of what is measured, not computed."""
+        return {name: limit for name in MEASURED if (limit := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True)

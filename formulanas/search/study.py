@@ -20,7 +20,10 @@ from formulanas.search.space import Domain, Range, Space, SpaceDocument
 from formulanas.store import Run
 from formulanas.training.training import EpochMetrics
 
-FACTS = ("point", "formula", "key", "backbone", "params", "macs", "growth", "variance", "latency", "memory", "seconds")
+FACTS = (
+    *("point", "formula", "key", "backbone", "params", "macs", "growth", "variance", "latency", "memory", "seconds"),
+    "beyond",
+)
 JOURNAL = "study.journal"
 STUDY_NAME = "search"
 

@@ -16,7 +16,8 @@ MAX_RETRIES = 2  # of a training whose worker died
 class Task:
     """One training: the recursion's canonical text, the recipe, and the seeds of the training and of the split.
 
-    `name` is for those who watch: the trial's number, its key and its formula. `costs` are to be measured.
+    `name` is for those who watch: the trial's number, its key and its formula. `costs` are to be measured first; what
+    exceeds the `limits` is not trained.
     """
 
     name: str
@@ -26,16 +27,17 @@ class Task:
     seed: int
     split_seed: int
     costs: tuple[str, ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Message:
     """What is said of a task: `epoch` is answered by whether to go on; the others end the task.
 
-    `costs` are the measured latency and memory, said with the first epoch.
+    `costs` are the measured latency and memory, said with the first epoch, or with what is `rejected` for them.
     """
 
-    kind: Literal["epoch", "done", "failed", "died"]
+    kind: Literal["epoch", "done", "rejected", "failed", "died"]
     metrics: EpochMetrics | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""

@@ -15,7 +15,7 @@ from formulanas.data.images import LabelledImages, split
 from formulanas.data.training_set import read_training_set
 from formulanas.formula.bind import bind
 from formulanas.network.network import build
-from formulanas.search.costs import COST_IMAGES, measure
+from formulanas.search.costs import COST_IMAGES, measure, reason_to_reject
 from formulanas.search.proxy import Proxy
 from formulanas.search.work import Message, Task
 from formulanas.seeds import derive_seed
@@ -43,6 +43,9 @@ class Worker:
             network = build(architecture, derive_seed(task.seed, "weights"))
             training = Training(network, data, task.recipe, task.seed, replayed=True)
             costs = measure(task.costs, network, data.normalise(data.images[:COST_IMAGES]))
+            if reason := reason_to_reject(costs, task.limits):
+                yield Message("rejected", costs=costs, reason=reason)
+                return
             for metrics in training.run(validation):
                 yield Message("epoch", metrics, costs if metrics.epoch == 1 else {})
         except DivergedError as error:
