@@ -2,8 +2,9 @@
 
     python benchmarks/formula_features.py [--draws 150] [--searches 200]
 
-On the table of trained formulas (tables.py), the model with its own features, the symbols and their pairs, against the same with a kernel on the algebra's figures added.
-First how well each orders the formulas that it has not seen, then the regret of a search by Thompson sampling.
+On the table of trained formulas (tables.py), the model with its own features, the symbols and their pairs, against the
+same with a kernel on the algebra's figures added. First how well each orders the formulas that it has not seen, then
+the regret of a search by Thompson sampling.
 """
 
 import argparse
