@@ -119,7 +119,7 @@ def report_epoch(trial: Trial, metrics: EpochMetrics, pruner: str, epochs: int) 
     storage, study = trial.study._storage, trial.study
     storage.set_trial_intermediate_value(trial._trial_id, metrics.epoch, metrics.validation_accuracy)
     trials = study.get_trials(deepcopy=False)
-    own = dict(next(each for each in trials if each.number == trial.number).intermediate_values)
+    own = dict(trials[trial.number].intermediate_values)
     return not find_pruner(pruner)(progress_of(trial.number, own, trials, epochs))
 
 
