@@ -1,18 +1,27 @@
-"""Spaces in which every architecture was trained: what samplers are judged on without training anything."""
+"""Spaces in which every architecture was trained: what samplers are judged on without training anything.
+
+`python benchmarks/tables.py JOURNAL JOURNAL` writes formulas.csv from two searches of formulas.yaml with different seeds,
+`runs/NAME/study.journal` of each.
+"""
 
 import csv
 import itertools
 import pickle
 import statistics
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
+import optuna
+from optuna.trial import TrialState
+
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
 from formulanas.search.space import Chooser, Domain, Space, build_space, read_space
+from formulanas.search.study import STUDY_NAME, open_storage
 
 HERE = Path(__file__).parent
 OPERATIONS: list[int | float | str] = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
@@ -139,3 +148,23 @@ TABLES: dict[str, NasBench201 | Formulas] = {
     "imagenet": NasBench201("imagenet"),
     "formulas": Formulas(),
 }
+
+
+def write_formulas(journals: list[Path]) -> None:
+    """Writes formulas.csv: what was trained in each study; of what was not, the cell is empty."""
+    found: dict[str, tuple[str, int, dict[int, str]]] = {}
+    for place, journal in enumerate(journals):
+        study = optuna.load_study(storage=open_storage(journal), study_name=STUDY_NAME)
+        for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)):
+            facts = trial.user_attrs
+            known = found.setdefault(facts["key"], (facts["formula"], facts["figures"]["params"], {}))
+            known[2][place] = DIVERGED if trial.value is None else f"{trial.value:.4f}"
+    with (HERE / "formulas.csv").open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["key", "formula", "params", "accuracy_0", "accuracy_1"])
+        for key, (formula, params, values) in sorted(found.items(), key=lambda each: each[1][0]):
+            rows.writerow([key, formula, params, *(values.get(place, "") for place in range(len(journals)))])
+
+
+if __name__ == "__main__":
+    write_formulas([Path(each) for each in sys.argv[1:]])
