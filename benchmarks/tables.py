@@ -1,7 +1,7 @@
 """Spaces in which every architecture was trained: what samplers are judged on without training anything.
 
-`python benchmarks/tables.py JOURNAL JOURNAL` writes formulas.csv from two searches of formulas.yaml with different seeds,
-`runs/NAME/study.journal` of each.
+`python benchmarks/tables.py JOURNAL JOURNAL` writes formulas.csv from two searches of formulas.yaml by different seeds:
+the `runs/NAME/study.journal` of each.
 """
 
 import csv
