@@ -21,7 +21,8 @@ def convolve(
     dies, or goes on with wrong numbers. Outputs and gradients of what is done here are the same to the last bit.
     """
     *_, height, width = weight.shape
-    if values.device.type == "cpu" and (height, width) == (1, 1) and weight.shape[1] < MIN_CHANNELS and max(stride) > 1:
+    pointwise = (height, width) == (1, 1) and padding == (0, 0)
+    if values.device.type == "cpu" and pointwise and weight.shape[1] < MIN_CHANNELS and max(stride) > 1:
         values, stride = values[:, :, :: stride[0], :: stride[1]], (1, 1)
     return functional.conv2d(values, weight, bias, stride, padding, dilation, groups)
 

@@ -15,7 +15,7 @@ class Row:
     """One candidate. `mean` and `deviation` are of the validation accuracy over `n` trainings.
 
     A confirmed row has the mean of fresh seeds under the longer recipe, any other the one value of its trial:
-    the two are not comparable, so that all confirmed rows come first.
+    the two are not comparable, so that confirmed rows come first.
     """
 
     formula: str
@@ -29,8 +29,8 @@ class Row:
     params: int
     macs: int
     seconds: float  # of one training
-    latency: float | None = None  # milliseconds an image, where it is an objective
-    memory: float | None = None  # bytes an image that training keeps, where it is an objective
+    latency: float | None = None  # milliseconds an image, where it was measured
+    memory: float | None = None  # bytes an image that training keeps, where it was measured
     backbone: dict[str, Any] | None = None  # what differs from the proxy's
     front: bool = False  # on the Pareto front of the objectives
     beyond: str | None = None  # the limit that a named point exceeds: it is a baseline, and no winner
@@ -132,11 +132,11 @@ def print_leaderboard(console: Console, rows: Iterable[Row]) -> None:
     console.print(
         f"[bold]{'':>3}  {'accuracy':>12}  {'n':>2}  {'params':>11}  {'MACs':>9}  {'seconds':>7}  trial[/bold]"
     )
-    previous = True
+    heading = ""
     for place, row in enumerate(rows, 1):
-        if previous and not row.confirmed and row.beyond is None:
-            console.print("[dim]not confirmed: the one value of each trial's proxy training[/dim]")
-        previous = row.confirmed
+        if (words := _heading(row)) != heading:
+            console.print(f"[dim]{words}[/dim]")
+            heading = words
         spread = f" ± {100 * row.deviation:.1f}" if row.deviation is not None else ""
         figures = (
             f"{place:>3}  {f'{100 * row.mean:.1f}{spread} %':>12}  {row.n:>2}  {row.params:>11,}  "
@@ -146,8 +146,15 @@ def print_leaderboard(console: Console, rows: Iterable[Row]) -> None:
         name = f"  [bold green]{row.name}[/bold green]" if row.name else ""
         console.print(figures + name, soft_wrap=True, highlight=False)
         over = f"  over {_backbone(row.backbone)}" if row.backbone else ""
-        over += f"  beyond the limits: {row.beyond}" if row.beyond else ""
+        over += f"  {row.beyond}" if row.beyond else ""
         console.print(f"     [dim]{escape(row.formula)}{over}[/dim]", soft_wrap=True, highlight=False)
+
+
+def _heading(row: Row) -> str:
+    """What stands above rows of this kind."""
+    if row.beyond:
+        return "baselines beyond the limits, which do not compete"
+    return "" if row.confirmed else "not confirmed: the one value of each trial's proxy training"
 
 
 def _backbone(changes: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ def run_status(run: Run) -> dict[str, Any]:
         "trials": counts,
         "asked": settings.get("trials"),
         "confirmed": len(confirmations),
-        "best": rows[0].to_json() if rows else None,
+        "best": rows[0].to_json() if rows and not rows[0].beyond else None,
     }
 
 

@@ -56,7 +56,7 @@ def measure(names: tuple[str, ...], network: Network, images: Tensor) -> dict[st
     return {name: MEASURES[name](network, images) for name in names if name in MEASURES}
 
 
-def reason_to_reject(costs: Mapping[str, float | None], limits: Mapping[str, float]) -> str:
+def exceeded(costs: Mapping[str, float | None], limits: Mapping[str, float]) -> str:
     """The first of the `limits` that measured `costs` exceed, in words; empty where they keep them all."""
     for name, limit in limits.items():
         value = costs.get(name)

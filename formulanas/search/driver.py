@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -106,7 +106,6 @@ class Search:
             if running is None:
                 self.rejected_in_a_row += 1
                 continue
-            self.rejected_in_a_row = 0
             self.running[trial.number] = running
             if self.document.search.rank_by and running.point is None and not reported:
                 running = self.best_of(running, self.document.search.rank_by, reporter)
@@ -140,6 +139,8 @@ class Search:
     def prepare(self, trial: Trial, reported: int, reporter: Reporter) -> _Running | None:
         """The training that a proposal needs; None where it is known, under way or rejected, and told so."""
         point = trial.user_attrs.get("point")
+        if trial.user_attrs.get("screened"):
+            record(trial, screened=False)  # a kill came between that word and the end of the trial
         values = self.space.choose(lambda name, domain: suggest(trial, name, domain))
         try:
             recursion, key = self.space.bind(values), self.space.key(values)
@@ -177,7 +178,7 @@ class Search:
             seed=derive_seed(self.seed, "trial", trial.number),
             split_seed=derive_seed(self.seed, "split"),
             costs=tuple(dict.fromkeys((*self.document.search.objectives[1:], *limits.measured))),
-            limits={} if point else limits.measured,
+            limits={} if point or reported else limits.measured,
         )
         return _Running(trial, key, task, point, reported)
 
@@ -195,6 +196,7 @@ class Search:
             case "epoch":
                 assert message.metrics is not None
                 metrics = message.metrics
+                self.rejected_in_a_row = 0
                 go_on = True
                 if metrics.epoch > running.reported:
                     running.reported = metrics.epoch
@@ -206,7 +208,7 @@ class Search:
                 running.value, running.stopped = metrics.validation_accuracy, not go_on
                 if message.costs:
                     record(running.trial, **message.costs)
-                    if reason := costs.reason_to_reject(message.costs, self.document.limits.measured):
+                    if reason := costs.exceeded(message.costs, self.document.limits.measured):
                         record(running.trial, beyond=reason)
                 running.seconds += metrics.seconds
                 self.metrics_file(number, [asdict(metrics)])
@@ -219,11 +221,14 @@ class Search:
             case "done":
                 self.end(reporter, running, TrialState.COMPLETE, "")
             case "rejected":
+                self.rejected_in_a_row += 1
                 record(running.trial, screened=True, **message.costs)
                 self.end(reporter, running, TrialState.PRUNED, message.reason)
             case "died" if running.retries < MAX_RETRIES:
                 running.retries += 1
                 running.seconds, running.stopped = 0.0, False
+                if running.reported:  # it was measured, and what is measured again may be a little more
+                    running.task = replace(running.task, limits={})
                 reporter.line(f"trial {number}: {message.reason}; it is trained again")
                 self.metrics_file(number, [])
                 self.again.append(number)
@@ -236,7 +241,8 @@ class Search:
     def end(self, reporter: Reporter, running: _Running, state: TrialState, reason: str) -> None:
         """Tells the study how a trial ended, and those that wait for the same result."""
         record(running.trial, seconds=round(running.seconds, 2))
-        ended = finish(self.run, self.study, running.trial, state, self.objectives(running), reason)
+        values = self.objectives(running) if state == TrialState.COMPLETE else None
+        ended = finish(self.run, self.study, running.trial, state, values, reason)
         del self.running[running.trial.number]
         self.remember(ended)
         for trial in running.duplicates:

@@ -217,9 +217,11 @@ class _Job:
         executor.run(Confirmations(search.run, self.seed, recipe, todo), reporter)
         confirmed = read_confirmations(search.run)
         rows = rank(documents, confirmed, published_names(), self.document.search.objectives[1:] or ("params",))
-        if not rows:
+        if not rows or rows[0].beyond:
+            kept = " that keeps the limits" if rows else ""
             raise InputError(
-                f"no trial of {search.run.name} completed; see the reasons in {search.run.folder}/trials/*/trial.json"
+                f"no trial of {search.run.name}{kept} completed; "
+                f"see the reasons in {search.run.folder}/trials/*/trial.json"
             )
         return Outcome(documents, confirmed, rows)
 

@@ -15,7 +15,7 @@ from formulanas.data.images import LabelledImages, split
 from formulanas.data.training_set import read_training_set
 from formulanas.formula.bind import bind
 from formulanas.network.network import build
-from formulanas.search.costs import COST_IMAGES, measure, reason_to_reject
+from formulanas.search.costs import COST_IMAGES, exceeded, measure
 from formulanas.search.proxy import Proxy
 from formulanas.search.work import Message, Task
 from formulanas.seeds import derive_seed
@@ -32,6 +32,8 @@ class Worker:
         torch.set_num_threads(num_threads)
         torch.backends.cudnn.benchmark = True
         self.proxy, self.device = proxy, torch.device(device)
+        if self.device.index is not None:
+            torch.cuda.set_device(self.device)
         self.data = read_training_set(proxy.dataset, Path(proxy.data_dir)).to(self.device)
         self.split: tuple[int, LabelledImages, LabelledImages] | None = None
 
@@ -43,7 +45,7 @@ class Worker:
             network = build(architecture, derive_seed(task.seed, "weights"))
             training = Training(network, data, task.recipe, task.seed, replayed=True)
             costs = measure(task.costs, network, data.normalise(data.images[:COST_IMAGES]))
-            if reason := reason_to_reject(costs, task.limits):
+            if reason := exceeded(costs, task.limits):
                 yield Message("rejected", costs=costs, reason=reason)
                 return
             for metrics in training.run(validation):

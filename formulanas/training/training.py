@@ -71,11 +71,8 @@ class Training:
         self.added_up: Callable[[Tensor], Tensor] = lambda counts: counts
         self.steps_an_epoch = -(-len(self.images) // recipe.batch_size)
         self.optimizer = optimizer(recipe, network)
-        self.update: Callable[[Tensor, Tensor, Tensor], None] = self.update_weights
-        if replayed and self.device.type == "cuda" and recipe.optimizer == "sgd" and not network.has_chance:
-            for group in self.optimizer.param_groups:
-                group["lr"] = torch.tensor(group["lr"], device=self.device)  # a graph reads it from memory
-            self.update = StepGraph(self.update_weights)
+        self.replayed = replayed and self.device.type == "cuda" and recipe.optimizer == "sgd" and not network.has_chance
+        self.graph = self.new_graph()
         self.average = Average(network, recipe.average) if recipe.average else None
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -145,10 +142,21 @@ class Training:
             shares = one_hot(labels, self.images.num_classes)
             images, targets = mix(self.recipe, images, shares, derive_seed(self.seed, "mix", self.step))
             labels = targets.argmax(1)
-        self.update(images, targets, labels)
+        if self.graph is None:
+            self.update_weights(images, targets, labels)
+        else:
+            self.graph(self.update_weights, images, targets, labels)
         if self.average is not None:
             self.average.follow(self.step)
         self.step += 1
+
+    def new_graph(self) -> StepGraph | None:
+        """What records the next steps, where they are to be replayed."""
+        if not self.replayed:
+            return None
+        for group in self.optimizer.param_groups:
+            group["lr"] = torch.tensor(float(group["lr"]), device=self.device)  # a graph reads it from memory
+        return StepGraph()
 
     def update_weights(self, images: Tensor, targets: Tensor, labels: Tensor) -> None:
         """Gradients of the weights, a step of the optimizer, and the counts of the epoch."""
@@ -219,3 +227,4 @@ class Training:
         self.step, self.epochs_done = state["step"], state["epochs_done"]
         self.seconds = state["seconds"]
         self.totals = state["totals"].to(self.device)
+        self.graph = self.new_graph()  # what an earlier one wrote to is no longer where the state is

@@ -88,7 +88,8 @@ class Candidates:
         if not changeable:
             return dict(values)
         name = generator.choice(changeable)
-        return self.change(values, name, generator.choice(self.others(name, values[name], generator)), generator)
+        others = self.others(name, values[name], generator)
+        return self.change(values, name, generator.choice(others), generator) if others else dict(values)
 
     def neighbours(self, values: Mapping[str, Value], generator: random.Random) -> list[Values]:
         """All bindings with one symbol changed, in random order."""
