@@ -2,10 +2,10 @@
 
     python benchmarks/samplers.py [--tables cifar10,cifar100,formulas] [--seeds 20] [--results FILE] [NAME ...]
 
-An evaluation is one noisy training of the table (see tables.py); the choice is the best noisy validation accuracy so
-far; its regret is the best mean accuracy of the table less its own mean. The same training is drawn for an
-architecture in all races of a seed, so that samplers are compared in pairs. FILE keeps every race: what is in it is
-not run again, so that a long comparison may be made in parts.
+An evaluation is one noisy training of the table (see tables.py), that of the named points first; the choice is the best
+noisy validation accuracy so far; its regret is the best mean accuracy of the table less its own mean. The same training
+is drawn for an architecture in all races of a seed, so that samplers are compared in pairs. FILE keeps every race: what
+is in it is not run again, so that a long comparison may be made in parts.
 """
 
 import argparse
@@ -45,6 +45,8 @@ def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = TABLES[table]
     study = optuna.create_study(direction="maximize")
+    for point in space.points.values():
+        study.enqueue_trial(dict(point))
     proposer = Proposer(study, space, find_sampler(sampler), derive_seed(seed, "race"))
     values: dict[str, float | None] = {}
     regrets: list[float] = []

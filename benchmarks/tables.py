@@ -33,6 +33,7 @@ class Table:
     """A space with the validation accuracies, in percent, of each architecture's trainings; None: it diverged."""
 
     budgets: tuple[int, ...]  # the numbers of evaluations after which a search is judged
+    points: Mapping[str, Mapping[str, Value]] = {}  # bindings that every search evaluates first
     accuracies: Mapping[str, list[float | None]]
 
     @cached_property
@@ -95,6 +96,11 @@ class Formulas(Table):
     def space(self) -> Space:
         """The space without what was not trained."""
         return build_space(read_space(HERE / "formulas.yaml"))
+
+    @cached_property
+    def points(self) -> Mapping[str, Mapping[str, Value]]:  # type: ignore[override]  # cached, not a constant
+        """The named points."""
+        return self.space.points
 
     @cached_property
     def domains(self) -> Mapping[str, Domain]:
