@@ -60,13 +60,18 @@ def test_candidates_over_the_limits_are_pruned_untrained_with_the_reason(finishe
         assert trial["seconds"] is None
         assert "grows by" in str(trial["reason"])
     result = commands_in(finished_run)(
-        "search", "space.yaml", "--name", "narrow", "--trials", "4", "--set", "limits.params=1"
+        "search", "space.yaml", "--name", "narrow", "--trials", "4", "--set", "limits.params=1_420"
     )
     assert result.returncode == 0, result.stderr
     narrow = trials(finished_run, "narrow")
-    assert sum(trial["seconds"] is not None for trial in narrow) == 2  # the points; everything else is over the limit
-    assert any("parameters, at most 1 allowed" in str(trial["reason"]) for trial in narrow)
+    # the points, and of all others the only one without a shortcut
+    assert sum(trial["seconds"] is not None for trial in narrow) == 3
+    assert any("parameters, at most 1,420 allowed" in str(trial["reason"]) for trial in narrow)
     assert "the space has nothing new" in result.stderr
+    board = leaderboard(finished_run, "narrow")
+    assert board["best"]["params"] == 1_406
+    assert [row["name"] for row in board["rows"] if row["beyond"]] == ["resnet"]  # a baseline, trained and last
+    assert board["rows"][-1]["name"] == "resnet"
 
 
 def test_a_state_that_begins_too_large_is_not_trained() -> None:
