@@ -12,7 +12,7 @@ from formulanas.search.samplers.features import Array, effects, features, kernel
 from formulanas.search.samplers.history import History
 
 NOISE = 0.2  # the variance of an observation, in that of the candidates
-NUM_BEST, NUM_LATEST = 200, 200  # what the model learns from, where more was told
+NUM_BEST, NUM_LATEST = 120, 120  # what the model learns from, where more was told: its cost is cubic in them
 
 
 def predict(
