@@ -50,3 +50,15 @@ def test_few_channels_are_subsampled_first(inputs: int, groups: int, stride: int
     with Strides() as strides:
         gradients(conv, torch.randn(2, inputs, 6, 6))
     assert strides.seen == [[stride, stride]]
+
+
+def test_without_gradients_it_is_torchs_own() -> None:
+    """Where no gradient is asked for, outputs are those of `nn.Conv2d`, to the last bit, though torch's kernel for so
+    small an image is another than for the subsampled one.
+    """
+    torch.manual_seed(0)
+    conv, reference = build_layer(spec.Conv(8, 16, 1, 2)), nn.Conv2d(8, 16, 1, 2, bias=False)
+    reference.load_state_dict(conv.state_dict())
+    images = torch.randn(2, 8, 4, 4)
+    with torch.no_grad():
+        assert torch.equal(conv(images), reference(images))

@@ -1,5 +1,6 @@
 """Convolutions, and the one that oneDNN is not asked to do: a strided 1x1 convolution of few channels."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,11 +19,13 @@ def convolve(
     """`functional.conv2d`, but on a CPU a strided 1x1 convolution of few channels reads the places it needs first.
 
     oneDNN's gradient of its weights writes past the end of its workspace (uxlfoundation/oneDNN issue 6035): the process
-    dies, or goes on with wrong numbers. Outputs and gradients of what is done here are the same to the last bit.
+    dies, or goes on with wrong numbers. Where no gradient will be asked for, it is torch's convolution to the last bit;
+    with one the two may round differently, since torch chooses its kernels by shape.
     """
     *_, height, width = weight.shape
     pointwise = (height, width) == (1, 1) and padding == (0, 0)
-    if values.device.type == "cpu" and pointwise and weight.shape[1] < MIN_CHANNELS and max(stride) > 1:
+    learns = torch.is_grad_enabled() and weight.requires_grad
+    if learns and values.device.type == "cpu" and pointwise and weight.shape[1] < MIN_CHANNELS and max(stride) > 1:
         values, stride = values[:, :, :: stride[0], :: stride[1]], (1, 1)
     return functional.conv2d(values, weight, bias, stride, padding, dilation, groups)
 
