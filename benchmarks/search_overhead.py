@@ -3,8 +3,8 @@
     python benchmarks/search_overhead.py [--trials 1000] [--ray-trials 40] [--sampler random]
 
 The training has one epoch and no work; the first trial, before which workers start, is not counted. Beside it: plain
-Optuna with as many parameters in the same storage, and Ray Tune as it comes, with its own searcher for Optuna and a
-function to tune.
+Optuna with as many parameters in the same storage, by the same sampler where that is Optuna's and at random elsewhere,
+and Ray Tune as it comes, with its own searcher for Optuna and a function to tune.
 """
 
 import argparse
@@ -13,17 +13,19 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.samplers import BaseSampler, RandomSampler
 from rich.console import Console
 
 from formulanas.records import from_mapping
 from formulanas.report.progress import Reporter
 from formulanas.search.driver import Search
 from formulanas.search.proxy import Proxy
+from formulanas.search.samplers.catalogue import OptunaSampler, find_sampler
 from formulanas.search.search import create_run
 from formulanas.search.space import read_space
 from formulanas.search.study import open_storage
@@ -98,11 +100,9 @@ def ours(executor: Any, name: str, num_trials: int, sampler: str) -> None:
     show(name, watched.marks, len(search.study.get_trials(deepcopy=False)))
 
 
-def plain_optuna(num_trials: int, make_sampler: Callable[[], optuna.samplers.BaseSampler]) -> None:
+def plain_optuna(num_trials: int, sampler: BaseSampler) -> None:
     """Ten categorical parameters, one report, one tell, in the same kind of storage."""
-    study = optuna.create_study(
-        storage=open_storage(Path("plain.journal")), sampler=make_sampler(), direction="maximize"
-    )
+    study = optuna.create_study(storage=open_storage(Path("plain.journal")), sampler=sampler, direction="maximize")
     marks = [(time.perf_counter(), time.process_time())]
     for _ in range(num_trials):
         trial = study.ask()
@@ -163,7 +163,8 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Optuna {optuna.__version__}")
     print(f"{'milliseconds a trained trial':<38} trained  asked       wall  processor   last tenth: wall, processor")
     ours(AtOnce(), "local driver", options.trials, options.sampler)
-    plain_optuna(options.trials, lambda: optuna.samplers.RandomSampler(seed=0))
+    sampler = find_sampler(options.sampler)
+    plain_optuna(options.trials, sampler.make(0) if isinstance(sampler, OptunaSampler) else RandomSampler(seed=0))
     if options.ray_trials:
         on_ray(options.ray_trials, options.sampler)
 

@@ -1,5 +1,6 @@
 """The search, run for real on the embedded images: points first, no key twice, repeatable, resumable, the test set shut."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,16 +9,25 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import Command, commands_in, leaderboard, trials
+from conftest import TINY_SPACE, Command, commands_in, leaderboard, trials
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from rich.console import Console
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
 from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
+from formulanas.records import from_mapping
+from formulanas.report.progress import Reporter
+from formulanas.search.driver import Search
+from formulanas.search.proxy import Proxy
 from formulanas.search.screen import figures, reason_to_reject
+from formulanas.search.search import create_run
 from formulanas.search.settings import Limits
+from formulanas.search.space import read_space
+from formulanas.search.work import Message
+from formulanas.training.training import EpochMetrics
 
 # Python reads this at the start of every process that the command starts: it notes each data file that is opened
 SPY = """
@@ -50,6 +60,29 @@ def test_no_key_is_trained_twice(finished_run: Path) -> None:
         if trial["duplicate_of"] is not None:
             original = by_number[trial["duplicate_of"]]
             assert (trial["key"], trial["state"]) == (original["key"], original["state"])
+
+
+def test_a_duplicate_has_the_facts_of_its_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What TPE names again, trained or rejected, is told the known result, with its figures."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.yaml").write_text(TINY_SPACE)
+    document = read_space(tmp_path / "space.yaml", {"search.sampler": "tpe"})
+    run = create_run(tmp_path / "space.yaml", document, "run", None, 0, None)
+    search = Search(run, document, from_mapping(Proxy, run.settings()["proxy"], ""), 0, 25)
+    reporter = Reporter(Console(file=io.StringIO()), 1)
+    while (job := search.next(reporter)) is not None:
+        for epoch in (1, 2):
+            metrics = EpochMetrics(epoch, 1.0, 0.1, 1.0, job[0] / 100, 0.0)
+            search.handle(reporter, job[0], Message("epoch", metrics))
+        search.handle(reporter, job[0], Message("done"))
+    found = trials(tmp_path, "run")
+    repeats = [trial for trial in found if trial["duplicate_of"] is not None]
+    assert {trial["state"] for trial in repeats} == {"COMPLETE", "PRUNED"}
+    for trial in repeats:
+        original = found[int(str(trial["duplicate_of"]))]
+        for name in ("key", "state", "formula", "params", "macs", "growth", "variance", "backbone"):
+            assert trial[name] == original[name]
+    assert len({trial["key"] for trial in found if trial["duplicate_of"] is None}) == len(found) - len(repeats)
 
 
 def test_candidates_over_the_limits_are_pruned_untrained_with_the_reason(finished_run: Path) -> None:

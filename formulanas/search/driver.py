@@ -145,29 +145,21 @@ class Search:
         try:
             recursion, key = self.space.bind(values), self.space.key(values)
             record(trial, key=key, formula=recursion.text)
+            if self.share(trial, key):
+                return None
             architecture = candidate(self.document, self.space, self.proxy, values)
             found = figures(architecture)
         except InputError as error:
-            record(trial, screened=True)
-            self.remember(finish(self.run, self.study, trial, TrialState.PRUNED, None, str(error)))
+            self.reject(trial, str(error))
             return None
         changes = backbone_changes(self.proxy.backbone, architecture.backbone)
         record(trial, figures={**asdict(found), "backbone": changes})  # one write: each costs a transaction
-        if key in self.results:
-            self.copy(self.results[key], trial)
-            return None
-        for other in self.running.values():
-            if other.key == key:
-                record(trial, duplicate_of=other.trial.number)
-                other.duplicates.append(trial)
-                return None
         limits = self.document.limits
         reason = reason_to_reject(found, limits)
         if reason and point:
             record(trial, beyond=reason)  # a baseline is trained all the same, but is no winner
         elif reason:
-            record(trial, screened=True)
-            self.remember(finish(self.run, self.study, trial, TrialState.PRUNED, None, reason))
+            self.reject(trial, reason)
             reporter.line(f"[dim]trial {trial.number}  not trained: {reason}  {escape(recursion.text)}[/dim]")
             return None
         task = Task(
@@ -182,9 +174,28 @@ class Search:
         )
         return _Running(trial, key, task, point, reported)
 
+    def reject(self, trial: Trial, reason: str) -> None:
+        """Ends a proposal that is not trained."""
+        record(trial, screened=True)
+        self.remember(finish(self.run, self.study, trial, TrialState.PRUNED, None, reason))
+
+    def share(self, trial: Trial, key: str) -> bool:
+        """Whether the architecture was proposed before; the trial then has that result, as soon as there is one."""
+        if key in self.results:
+            self.copy(self.results[key], trial)
+            return True
+        for other in self.running.values():
+            if other.key == key:
+                record(trial, duplicate_of=other.trial.number)
+                other.duplicates.append(trial)
+                return True
+        return False
+
     def copy(self, known: optuna.trial.FrozenTrial, trial: Trial) -> None:
         """Tells a proposal whose key is known the known result."""
         record(trial, duplicate_of=known.number)
+        if "figures" in known.user_attrs:
+            record(trial, figures=known.user_attrs["figures"])
         reason = f"the same architecture as trial {known.number}"
         values = known.values if known.state == TrialState.COMPLETE else None
         finish(self.run, self.study, trial, known.state, values, reason)

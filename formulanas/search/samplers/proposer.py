@@ -3,6 +3,7 @@
 import random
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 from threadpoolctl import ThreadpoolController
 
@@ -37,7 +38,7 @@ class Proposer:
             return self.study.ask()
         seed = derive_seed(self.seed, "sampler", len(trials))
         if isinstance(self.sampler, OptunaSampler):
-            self.study.sampler = self.sampler.make(seed % 2**32)
+            self.study.sampler = _succeed(self.study.sampler, self.sampler.make(seed % 2**32))
             latest = trials[-MAX_REPEATS:]
             if len(latest) < MAX_REPEATS or not all(_is_repeat(trial) for trial in latest):
                 return self.study.ask()
@@ -53,3 +54,10 @@ class Proposer:
 def _is_repeat(trial: optuna.trial.FrozenTrial) -> bool:
     """Whether a proposal named an architecture that was known, or none."""
     return "duplicate_of" in trial.user_attrs or "key" not in trial.user_attrs
+
+
+def _succeed(former: BaseSampler, sampler: BaseSampler) -> BaseSampler:
+    """`sampler`, told by its predecessor which symbols all trials have: finding that anew would read every trial."""
+    if type(former) is type(sampler) and (known := getattr(former, "_search_space", None)):
+        vars(sampler)["_search_space"] = known
+    return sampler
