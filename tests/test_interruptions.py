@@ -17,6 +17,11 @@ from formulanas.records import read_lines
 from formulanas.search.study import open_storage
 
 
+def processes_of_group(group: int) -> str:
+    """The processes of a process group, a line each."""
+    return subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True).stdout
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_killed_and_resumed_nothing_is_lost_or_doubled(tmp_path: Path, how: signal.Signals, seed: int) -> None:
@@ -54,8 +59,9 @@ def test_killed_and_resumed_nothing_is_lost_or_doubled(tmp_path: Path, how: sign
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), errors
     before = {trial["number"]: trial for trial in trials(tmp_path, "killed")}
     assert len(before) >= least
-    time.sleep(2)
-    alive = subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, text=True).stdout
+    deadline = time.monotonic() + 30
+    while (alive := processes_of_group(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert alive == ""
 
     result = run("search", "space.yaml", "--name", "killed")
