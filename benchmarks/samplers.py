@@ -32,11 +32,10 @@ from formulanas.seeds import derive_seed
 
 @dataclass(frozen=True)
 class Race:
-    """One search: the regret at each budget, how many architectures were trained twice, and how many repeats told."""
+    """One search: the regret at each budget, how many architectures were trained twice, and the time of a proposal."""
 
     regrets: list[float]
     trained_twice: int
-    repeats: int
     ask_seconds: float
 
 
@@ -48,10 +47,9 @@ def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
     for point in space.points.values():
         study.enqueue_trial(dict(point))
     proposer = Proposer(study, space, find_sampler(sampler), derive_seed(seed, "race"))
-    values: dict[str, float | None] = {}
     regrets: list[float] = []
     trained: list[str] = []
-    repeats, ask_seconds, best, regret = 0, 0.0, -math.inf, math.inf
+    ask_seconds, best, regret = 0.0, -math.inf, math.inf
     while len(regrets) < space.budgets[-1]:
         under_way: list[tuple[Trial, str]] = []
         while len(under_way) < min(batch, space.budgets[-1] - len(regrets)):
@@ -66,22 +64,16 @@ def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
                 study.tell(trial, state=TrialState.PRUNED)  # as what is rejected before training
                 continue
             trial.set_user_attr("key", key)
-            if key in values or any(key == other for _, other in under_way):
-                trial.set_user_attr("duplicate_of", 0)
-                known = values.get(key)
-                study.tell(trial, known, None if known is not None else TrialState.PRUNED)
-                repeats += 1
-            else:
-                under_way.append((trial, key))
+            under_way.append((trial, key))
         for trial, key in under_way:
-            value = values[key] = random.Random(derive_seed(seed, key)).choice(space.accuracies[key])
+            value = random.Random(derive_seed(seed, key)).choice(space.accuracies[key])
             trained.append(key)
             study.tell(trial, value, TrialState.FAIL if value is None else None)
             if value is not None and value > best:
                 best, regret = value, space.regret(key)
             regrets.append(regret)
     chosen = [regrets[budget - 1] for budget in space.budgets]
-    return Race(chosen, len(trained) - len(set(trained)), repeats, ask_seconds / (len(trained) + repeats))
+    return Race(chosen, len(trained) - len(set(trained)), ask_seconds / len(trained))
 
 
 def paired_p_value(first: list[float], second: list[float], num_draws: int = 20_000) -> float:
@@ -105,7 +97,6 @@ def show(table: str, name: str, races: list[Race]) -> None:
     print(
         f"{table:<9} {name:<14} n {len(races)}  at {', '.join(map(str, budgets.budgets))}: {shown}  "
         f"trained twice {sum(each.trained_twice for each in races)}, "
-        f"repeats {statistics.mean(each.repeats for each in races):.1f}, "
         f"ask {1000 * statistics.mean(each.ask_seconds for each in races):.1f} ms",
         flush=True,
     )

@@ -18,7 +18,7 @@ from formulanas.search.samplers.catalogue import SAMPLERS, OptunaSampler, find_s
 from formulanas.search.samplers.features import features, kernel, knots
 from formulanas.search.samplers.history import History, Observation, read_history
 from formulanas.search.samplers.linear_model import NOISE, predict
-from formulanas.search.samplers.proposer import MAX_REPEATS, Proposer
+from formulanas.search.samplers.proposer import Proposer
 from formulanas.search.samplers.reinforce import learn
 from formulanas.search.space import Domain, Range, Space, SpaceDocument, build_space
 from formulanas.search.study import suggest
@@ -112,9 +112,14 @@ def test_every_sampler_exhausts_a_small_space(name: str) -> None:
     keys = set()
     for values in space.bindings():
         keys.add(space.key(values))
-    found = [key for _, key in asked(name, 1000, space)]
+    study = optuna.create_study(direction="maximize")
+    proposer = Proposer(study, space, find_sampler(name), 0)
+    found = [key for _, key in go_on(study, proposer, space, 1000)]
     assert len(found) == len(keys)
     assert set(found) == keys
+    num_trials = len(study.trials)
+    assert proposer.ask() is None
+    assert len(study.trials) == num_trials
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -168,15 +173,29 @@ def test_what_waits_in_the_queue_comes_first() -> None:
     assert len(study.trials) == 1
 
 
-def test_after_repeats_of_an_optuna_sampler_a_new_candidate_is_drawn() -> None:
-    """TPE told the same architecture again and again is passed over: no more than MAX_REPEATS in a row are known."""
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "cmaes"])
+def test_what_optuna_names_again_is_changed_until_it_is_new(name: str) -> None:
+    """Every trial of 30 is another architecture, though by themselves all three name known ones among so many."""
     space, study = space_of(), optuna.create_study(direction="maximize")
-    list(go_on(study, Proposer(study, space, find_sampler("tpe"), 0), space, 30))
-    runs, run = [], 0
-    for trial in study.trials:
-        run = run + 1 if "duplicate_of" in trial.user_attrs else 0
-        runs.append(run)
-    assert 0 < max(runs) <= MAX_REPEATS
+    list(go_on(study, Proposer(study, space, find_sampler(name), 0), space, 30))
+    keys = [trial.user_attrs["key"] for trial in study.trials]
+    assert len(set(keys)) == len(keys) == 30
+
+
+def test_a_new_candidate_near_a_known_one() -> None:
+    """What is new stays; what is known is changed by a symbol where that is enough; where all is known, there is none."""
+    candidates, generator = Candidates(space_of()), random.Random(0)
+    values = {"h": "relu", "p": 1, "a[1]": 1, "q": 0}
+    assert candidates.new_near(values, set(), generator) == values
+    key = candidates.key(values)
+    assert key is not None
+    near = candidates.new_near(values, {key}, generator)
+    assert near is not None
+    assert sum(near.get(name) != value for name, value in values.items()) == 1
+    keys = {candidates.key(each) or "" for each in space_of().bindings()}
+    assert candidates.new_near(values, keys, generator) is None
+    last = {"h": "identity", "p": 0, "q": 0}
+    assert candidates.new_near(values, keys - {candidates.key(last) or ""}, generator) == last
 
 
 def test_the_history_makes_trials_comparable() -> None:

@@ -75,6 +75,17 @@ class Candidates:
             found = self.first_new(self.space.bindings(), known)
         return found
 
+    def new_near(self, values: Values, known: Collection[str], generator: random.Random) -> Values | None:
+        """The first on a random walk from `values`, a symbol changed at a time, whose key is not known.
+
+        None where the space has no more.
+        """
+        for _ in range(NUM_DRAWS):
+            if self.is_new(values, known):
+                return values
+            values = self.mutate(values, generator)
+        return self.unseen(known, generator)
+
     def change(self, values: Mapping[str, Value], name: str, value: Value, generator: random.Random) -> Values:
         """`values` with one symbol changed; those that are active only now are drawn."""
         changed = {**values, name: value}

@@ -1,6 +1,8 @@
 """Trials for a search: a sampler's proposals put to the study, each a candidate that the study does not know yet."""
 
 import random
+from collections.abc import Collection
+from typing import cast
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -8,13 +10,13 @@ from optuna.trial import Trial, TrialState
 from threadpoolctl import ThreadpoolController
 
 from formulanas.errors import InputError
-from formulanas.search.samplers.candidates import Candidates, Choices
-from formulanas.search.samplers.catalogue import OptunaSampler, Propose, find_sampler
+from formulanas.formula.bind import Value
+from formulanas.search.samplers.candidates import Candidates, Choices, draw
+from formulanas.search.samplers.catalogue import OptunaSampler, Propose
 from formulanas.search.samplers.history import read_history
-from formulanas.search.study import begin
+from formulanas.search.space import Domain
+from formulanas.search.study import begin, distribution
 from formulanas.seeds import derive_seed
-
-MAX_REPEATS = 4  # of what is known, by one of Optuna's samplers, before a random candidate is taken
 
 
 class Proposer:
@@ -26,6 +28,7 @@ class Proposer:
             raise InputError("the sampler cmaes has one objective; choose another (search.sampler)")
         self.candidates = Candidates(space)
         self.threads = ThreadpoolController()
+        self.exhausted = False
 
     def ask(self) -> Trial | None:
         """The next trial: what waits in the queue, then what the sampler proposes; None where nothing is new."""
@@ -36,24 +39,37 @@ class Proposer:
         trials = self.study.get_trials(deepcopy=False)
         if any(trial.state == TrialState.WAITING for trial in trials):
             return self.study.ask()
-        seed = derive_seed(self.seed, "sampler", len(trials))
-        if isinstance(self.sampler, OptunaSampler):
-            self.study.sampler = _succeed(self.study.sampler, self.sampler.make(seed % 2**32))
-            latest = trials[-MAX_REPEATS:]
-            if len(latest) < MAX_REPEATS or not all(_is_repeat(trial) for trial in latest):
-                return self.study.ask()
-        propose = find_sampler("random") if isinstance(self.sampler, OptunaSampler) else self.sampler
-        assert not isinstance(propose, OptunaSampler)
-        generator = random.Random(seed)
-        values = propose(self.candidates, read_history(self.study, generator), generator)
-        if values is None:
+        if self.exhausted:
             return None
-        return begin(self.study, values, self.candidates.domain)
+        seed = derive_seed(self.seed, "sampler", len(trials))
+        generator = random.Random(seed)
+        if isinstance(self.sampler, OptunaSampler):
+            known = {trial.user_attrs["key"] for trial in trials if "key" in trial.user_attrs}
+            self.study.sampler = _succeed(self.study.sampler, self.sampler.make(seed % 2**32))
+            return self.propose_by_optuna(known, generator)
+        values = self.sampler(self.candidates, read_history(self.study, generator), generator)
+        return begin(self.study, values, self.candidates.domain) if values is not None else None
 
+    def propose_by_optuna(self, known: Collection[str], generator: random.Random) -> Trial | None:
+        """A trial by the study's sampler; what that names again is changed, a symbol at a time, until it is new."""
+        trial = self.study.ask()
+        frozen = trial.storage.get_trial(trial._trial_id)
 
-def _is_repeat(trial: optuna.trial.FrozenTrial) -> bool:
-    """Whether a proposal named an architecture that was known, or none."""
-    return "duplicate_of" in trial.user_attrs or "key" not in trial.user_attrs
+        def value(name: str, domain: Domain) -> Value:
+            if not self.candidates.has_others(name):
+                return draw(domain, generator)
+            if name in trial.relative_params:
+                return cast(Value, trial.relative_params[name])
+            return cast(Value, self.study.sampler.sample_independent(self.study, frozen, name, distribution(domain)))
+
+        values = self.candidates.new_near(self.candidates.space.choose(value), known, generator)
+        if values is None:
+            trial.set_user_attr("reason", "the space has nothing new")
+            self.study.tell(trial, state=TrialState.PRUNED)
+            self.exhausted = True
+            return None
+        trial._fixed_params = values  # as of a trial that was enqueued
+        return trial
 
 
 def _succeed(former: BaseSampler, sampler: BaseSampler) -> BaseSampler:
