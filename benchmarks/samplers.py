@@ -6,6 +6,9 @@ An evaluation is one noisy training of the table (see tables.py), that of the na
 noisy validation accuracy so far; its regret is the best mean accuracy of the table less its own mean. The same training
 is drawn for an architecture in all races of a seed, so that samplers are compared in pairs. FILE keeps every race: what
 is in it is not run again, so that a long comparison may be made in parts.
+
+`optuna-tpe` and the like are Optuna's samplers as they come: what they name again is told its known value, and costs
+no evaluation.
 """
 
 import argparse
@@ -24,10 +27,12 @@ from optuna.trial import Trial, TrialState
 from tables import TABLES, Table
 
 from formulanas.errors import InputError
-from formulanas.search.samplers.catalogue import SAMPLERS, find_sampler
+from formulanas.search.samplers.catalogue import SAMPLERS, OptunaSampler, find_sampler
 from formulanas.search.samplers.proposer import Proposer
 from formulanas.search.study import suggest
 from formulanas.seeds import derive_seed
+
+AS_IT_COMES = "optuna-"
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,20 @@ class Race:
     ask_seconds: float
 
 
+class AsItComes:
+    """Optuna's ask and tell, by one of its samplers."""
+
+    def __init__(self, study: optuna.Study, sampler: str, seed: int) -> None:
+        self.study = study
+        made = find_sampler(sampler)
+        assert isinstance(made, OptunaSampler)
+        study.sampler = made.make(seed % 2**32)
+
+    def ask(self) -> Trial:
+        """The next trial; it may be of a known architecture."""
+        return self.study.ask()
+
+
 def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
     """A search up to the table's last budget, `batch` evaluations under way at a time."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -46,15 +65,20 @@ def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
     study = optuna.create_study(direction="maximize")
     for point in space.points.values():
         study.enqueue_trial(dict(point))
-    proposer = Proposer(study, space, find_sampler(sampler), derive_seed(seed, "race"))
+    asked: AsItComes | Proposer
+    if sampler.startswith(AS_IT_COMES):
+        asked = AsItComes(study, sampler.removeprefix(AS_IT_COMES), derive_seed(seed, "race"))
+    else:
+        asked = Proposer(study, space, find_sampler(sampler), derive_seed(seed, "race"))
+    values: dict[str, float | None] = {}
     regrets: list[float] = []
     trained: list[str] = []
     ask_seconds, best, regret = 0.0, -math.inf, math.inf
     while len(regrets) < space.budgets[-1]:
-        under_way: list[tuple[Trial, str]] = []
+        under_way: list[tuple[str, Trial]] = []
         while len(under_way) < min(batch, space.budgets[-1] - len(regrets)):
             started = time.perf_counter()
-            trial = proposer.ask()
+            trial = asked.ask()
             assert trial is not None
             bound = space.choose(lambda name, domain, trial=trial: suggest(trial, name, domain))
             ask_seconds += time.perf_counter() - started
@@ -64,9 +88,13 @@ def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
                 study.tell(trial, state=TrialState.PRUNED)  # as what is rejected before training
                 continue
             trial.set_user_attr("key", key)
-            under_way.append((trial, key))
-        for trial, key in under_way:
-            value = random.Random(derive_seed(seed, key)).choice(space.accuracies[key])
+            if isinstance(asked, AsItComes) and (key in values or key in dict(under_way)):
+                value = values.get(key)
+                study.tell(trial, value, TrialState.FAIL if value is None else None)
+                continue
+            under_way.append((key, trial))
+        for key, trial in under_way:
+            value = values[key] = random.Random(derive_seed(seed, key)).choice(space.accuracies[key])
             trained.append(key)
             study.tell(trial, value, TrialState.FAIL if value is None else None)
             if value is not None and value > best:
