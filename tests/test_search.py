@@ -20,6 +20,7 @@ from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
 from formulanas.records import from_mapping
 from formulanas.report.progress import Reporter
+from formulanas.search import driver
 from formulanas.search.driver import Search
 from formulanas.search.proxy import Proxy
 from formulanas.search.screen import figures, reason_to_reject
@@ -27,6 +28,7 @@ from formulanas.search.search import create_run
 from formulanas.search.settings import Limits
 from formulanas.search.space import read_space
 from formulanas.search.work import Message
+from formulanas.store import find_run
 from formulanas.training.training import EpochMetrics
 
 # Python reads this at the start of every process that the command starts: it notes each data file that is opened
@@ -81,6 +83,26 @@ def test_a_duplicate_has_the_facts_of_its_original(tmp_path: Path, monkeypatch: 
     assert [trial["duplicate_of"] for trial in found] == [None, None, 0, None]
     for name in ("key", "state", "value", "formula", "params", "macs", "growth", "variance"):
         assert found[2][name] == found[0][name] is not None
+
+
+def test_ctrl_c_before_the_first_trial_leaves_a_run_to_go_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its folder is made, too: what the command then says, --resume, finds it and its points."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.yaml").write_text(TINY_SPACE)
+    document = read_space(tmp_path / "space.yaml")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "enqueue_points", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            create_run(tmp_path / "space.yaml", document, "run", None, 0, None)
+    run = find_run("run")
+    search = Search(run, document, from_mapping(Proxy, run.settings()["proxy"], ""), 0, 5)
+    assert [trial.user_attrs["point"] for trial in search.study.trials] == ["plain", "resnet"]
 
 
 def test_candidates_over_the_limits_are_pruned_untrained_with_the_reason(finished_run: Path) -> None:

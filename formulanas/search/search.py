@@ -143,7 +143,7 @@ def create_run(
     try:
         write_yaml(run.folder / STUDY_FILE, settings)
         Search(run, document, proxy, seed, document.search.trials)  # the study with its points, before any training
-    except BaseException:
+    except Exception:  # but not Ctrl-C, after which a run can be gone on with, whenever it came
         shutil.rmtree(run.folder)
         raise
     return run
