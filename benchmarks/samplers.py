@@ -44,20 +44,6 @@ class Race:
     ask_seconds: float
 
 
-class AsItComes:
-    """Optuna's ask and tell, by one of its samplers."""
-
-    def __init__(self, study: optuna.Study, sampler: str, seed: int) -> None:
-        self.study = study
-        made = find_sampler(sampler)
-        assert isinstance(made, OptunaSampler)
-        study.sampler = made.make(seed % 2**32)
-
-    def ask(self) -> Trial:
-        """The next trial; it may be of a known architecture."""
-        return self.study.ask()
-
-
 def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
     """A search up to the table's last budget, `batch` evaluations under way at a time."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -65,11 +51,11 @@ def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
     study = optuna.create_study(direction="maximize")
     for point in space.points.values():
         study.enqueue_trial(dict(point))
-    asked: AsItComes | Proposer
-    if sampler.startswith(AS_IT_COMES):
-        asked = AsItComes(study, sampler.removeprefix(AS_IT_COMES), derive_seed(seed, "race"))
-    else:
-        asked = Proposer(study, space, find_sampler(sampler), derive_seed(seed, "race"))
+    found = find_sampler(sampler.removeprefix(AS_IT_COMES))
+    asked: optuna.Study | Proposer = Proposer(study, space, found, derive_seed(seed, "race"))
+    if isinstance(found, OptunaSampler) and sampler.startswith(AS_IT_COMES):
+        study.sampler = found.make(derive_seed(seed, "race") % 2**32)
+        asked = study
     values: dict[str, float | None] = {}
     regrets: list[float] = []
     trained: list[str] = []
@@ -88,7 +74,7 @@ def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
                 study.tell(trial, state=TrialState.PRUNED)  # as what is rejected before training
                 continue
             trial.set_user_attr("key", key)
-            if isinstance(asked, AsItComes) and (key in values or key in dict(under_way)):
+            if asked is study and (key in values or key in dict(under_way)):
                 value = values.get(key)
                 study.tell(trial, value, TrialState.FAIL if value is None else None)
                 continue
