@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from formulanas.architecture.layers import (
+    ACTIVATIONS,
     Activation,
     BatchNorm,
     Conv,
@@ -68,8 +69,12 @@ class Backbone:
             )
         if self.growth < 1 or not 0 < self.compression <= 1:
             raise InputError(f"1 <= growth, 0 < compression <= 1 must hold, but got {self.growth}, {self.compression}")
-        if self.transform not in TRANSFORMS:
-            raise InputError(unknown_name("transform", self.transform, TRANSFORMS) + " (backbone.transform)")
+        for setting, name, known in (
+            ("transform", self.transform, TRANSFORMS),
+            ("activation", self.activation, ACTIVATIONS),
+        ):
+            if name not in known:
+                raise InputError(unknown_name(setting, name, known) + f" (backbone.{setting})")
         if "bottleneck" in self.transform or self.transform.startswith("res"):
             unit = self.cardinality * (self.scale if self.transform == "res2net" else 1)
             for width in self.widths:

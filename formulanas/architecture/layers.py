@@ -2,9 +2,19 @@
 
 from dataclasses import dataclass
 
-from formulanas.errors import InputError
+from formulanas.errors import InputError, unknown_name
 
 Shape = tuple[int, int, int]  # (channels, height, width)
+ACTIVATIONS = ("relu", "sigmoid", "silu", "gelu", "tanh", "identity")
+CONSTRAINTS = (None, "softmax", "sum", "sigmoid")  # on learned coefficients
+DISTRIBUTIONS = ("uniform", "bernoulli")
+DROPPED = ("image", "unit")  # what stochastic depth keeps or drops
+
+
+def check_name(kind: str, name: object, known: tuple[str | None, ...]) -> None:
+    """Raises InputError for a name that is not in its table: a name that is rendered into code is one of a few."""
+    if name not in known:
+        raise InputError(unknown_name(kind, name, [each for each in known if each is not None]))
 
 
 def strided(size: int, stride: int) -> int:
@@ -89,6 +99,9 @@ class Activation(_Free):
 
     name: str
 
+    def __post_init__(self) -> None:
+        check_name("activation", self.name, ACTIVATIONS)
+
 
 @dataclass(frozen=True)
 class LayerNorm(_Free):
@@ -108,6 +121,9 @@ class Coefficients(_Free):
     channels: int
     constraint: str | None
 
+    def __post_init__(self) -> None:
+        check_name("constraint", self.constraint, CONSTRAINTS)
+
     def num_params(self) -> int:
         return len(self.starts) * self.channels
 
@@ -118,6 +134,9 @@ class RandomCoefficient(_Free):
 
     distribution: str
     parameters: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_name("distribution", self.distribution, DISTRIBUTIONS)
 
 
 @dataclass(frozen=True)
@@ -130,6 +149,9 @@ class StochasticDepth(_Free):
     rate: float
     per: str
 
+    def __post_init__(self) -> None:
+        check_name("unit of stochastic depth", self.per, DROPPED)
+
 
 @dataclass(frozen=True)
 class SqueezeExcite(_Free):
@@ -138,6 +160,9 @@ class SqueezeExcite(_Free):
     channels: int
     inside: int
     activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        check_name("activation", self.activation, ACTIVATIONS)
 
     def num_params(self) -> int:
         return 2 * self.channels * self.inside + self.inside + self.channels

@@ -43,14 +43,24 @@ def python_code(architecture: Architecture, title: str, notes: Sequence[str], ha
     parts = [*own_classes("\n".join(parts)), *parts]
     code = "\n\n\n".join(parts)
     formula = textwrap.wrap(architecture.recursion.text, 110, break_long_words=False)
-    header = [f'"""{title}.', "", *(f"    {line}" for line in formula), "", *notes, '"""']
-    text = "\n".join([*header, "", *_imports(code), "", "", code, ""])
+    header = docstring([f"{title}.", "", *(f"    {line}" for line in formula), "", *notes])
+    text = "\n".join([header, "", *_imports(code), "", "", code, ""])
     return PythonCode(text, network, {**body.places, "stem": "stem", "head": "head"})
+
+
+def docstring(lines: Sequence[str]) -> str:
+    """The docstring that says `lines`, whatever they hold: what could end it, or is not printable, is escaped."""
+    text = "\n".join("".join(map(_escaped, line)).replace('""', r"\"\"") for line in lines)
+    return f'"""{text}\n"""'
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() and character != "\\" else repr(character)[1:-1]
 
 
 def class_name(title: str) -> str:
     """A name for the class of a network: resnet-s is ResnetS, and a formula without a name is Network."""
-    word = re.match(r"[A-Za-z][\w-]*", title)
+    word = re.match(r"[A-Za-z][\w-]*", title, re.ASCII)
     name = "".join(part[:1].upper() + part[1:] for part in re.split(r"[-_]", word[0])) if word else ""
     taken = {own.__name__ for own in OWN} | {"Block", "Path", "Tensor"}
     return f"{name}Network" if name in taken or not name else name

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from formulanas.architecture import layers as spec
-from formulanas.errors import InputError, unknown_name
 from formulanas.network.channel_gate import SqueezeExcite
 from formulanas.network.coefficients import Coefficients, RandomCoefficient, StochasticDepth
 from formulanas.network.convolution import Conv2d
@@ -29,8 +28,6 @@ class Activation(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        if name not in ACTIVATIONS:
-            raise InputError(unknown_name("activation", name, ACTIVATIONS))
         self.name, self.in_place = name, name in IN_PLACE
 
     def forward(self, values: Tensor) -> Tensor:
