@@ -51,6 +51,11 @@ class Conv(_Free):
     bias_start: float = 0.0
     dilation: int = 1
 
+    def __post_init__(self) -> None:
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            channels = f"{self.in_channels} and {self.out_channels}"
+            raise InputError(f"channels are multiples of the {self.groups} groups of a convolution, but are {channels}")
+
     def out_shape(self, shape: Shape) -> Shape:
         return self.out_channels, strided(shape[1], self.stride), strided(shape[2], self.stride)
 
