@@ -23,9 +23,13 @@ def rates(name: str, epochs: int | None = None) -> list[float]:
 
 
 def test_multiresnet_steps_at_81_and_122() -> None:
-    """Abdi and Nahavandi: 200 epochs at 0.1, divided by 10 at epochs 81 and 122; Nesterov, 1e-4, batch 128."""
+    """masabdi/multi-resnet: `epoch >= 122 and 2 or epoch >= 81 and 1` with epochs from 1; Nesterov, 1e-4, batch 128."""
+
+    def by_the_code(epoch: int) -> float:
+        return 0.1 * 0.1 ** (2 if epoch >= 122 else 1 if epoch >= 81 else 0)
+
     given = recipe("cifar-multiresnet")
-    assert rates("cifar-multiresnet") == pytest.approx([0.1] * 81 + [0.01] * 41 + [0.001] * 78)
+    assert rates("cifar-multiresnet") == pytest.approx([by_the_code(epoch) for epoch in range(1, 201)])
     assert (given.nesterov, given.momentum, given.weight_decay, given.batch_size) == (True, 0.9, 1e-4, 128)
 
 
@@ -84,9 +88,9 @@ def test_warmup_cosine_rises_and_falls() -> None:
 
 
 def test_a_recipe_file_is_a_recipe(tmp_path: Path) -> None:
-    """Settings in YAML; 81 and 81.0 are one recipe; what is wrong is named with its place."""
+    """Settings in YAML; 80 and 80.0 are one recipe; what is wrong is named with its place."""
     path = tmp_path / "mine.yaml"
-    path.write_text("epochs: 200\nnesterov: true\nweight_decay: 1.0e-4\nschedule: steps\nmilestones: [81, 122]\n")
+    path.write_text("epochs: 200\nnesterov: true\nweight_decay: 1.0e-4\nschedule: steps\nmilestones: [80, 121]\n")
     assert recipe(str(path)) == recipe("cifar-multiresnet")
     assert recipe(str(path)).digest == recipe("cifar-multiresnet").digest
     path.write_text("epochs: 2\nmomentun: 0.9\n")
