@@ -25,7 +25,7 @@ from formulanas.formula.bind import bind
 from formulanas.formula.published import atlas, bind_formula
 from formulanas.network.network import Network, build
 from formulanas.records import to_plain, write_yaml
-from formulanas.store import RETRAIN_FILE, WEIGHTS_FILE
+from formulanas.store.models import RETRAIN_FILE, WEIGHTS_FILE
 
 IMAGE = (3, 16, 16)
 FORMULAS = [name for name, entry in atlas().items() if entry.formula]

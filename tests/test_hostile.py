@@ -29,7 +29,7 @@ from formulanas.retrain.settings import Retraining
 from formulanas.search.candidate import candidate
 from formulanas.search.proxy import Proxy, resolve_proxy
 from formulanas.search.space import SpaceDocument, build_space
-from formulanas.store import resolve
+from formulanas.store.targets import resolve
 from formulanas.training.load import load_retrained
 
 CALL = "__import__('pathlib').Path(__import__('os').environ['FORMULANAS_MARK']).touch()"

@@ -35,7 +35,7 @@ TORCH_FREE = [
     "analysis.paths",
     "architecture.plan",
     "data.catalogue",
-    "store",
+    "store.targets",
     "report.show",
     "reproduce.reproduce",
 ]

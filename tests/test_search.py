@@ -28,7 +28,7 @@ from formulanas.search.search import create_run
 from formulanas.search.settings import Limits
 from formulanas.search.space import read_space
 from formulanas.search.work import Message
-from formulanas.store import find_run
+from formulanas.store.runs import find_run
 from formulanas.training.training import EpochMetrics
 
 # Python reads this at the start of every process that the command starts: it notes each data file that is opened

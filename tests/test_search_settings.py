@@ -20,7 +20,7 @@ from formulanas.search.costs import memory
 from formulanas.search.proxy import resolve_proxy
 from formulanas.search.settings import Budget, ProxySettings, SearchSettings
 from formulanas.search.space import SpaceDocument, build_space
-from formulanas.store import Run, with_changes
+from formulanas.store.runs import Run, with_changes
 
 SHORT = ("--set", "confirm.seeds=2", "--set", "confirm.top=1", "--set", "proxy.recipe.epochs=2")
 

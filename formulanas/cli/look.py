@@ -37,7 +37,7 @@ def show(
     """Show TARGET: canonical formula, key, parameters, multiply-accumulates, history depth, paths and growth."""
     from formulanas.analysis.equivalence import equivalence
     from formulanas.report.show import describe, print_description
-    from formulanas.store import resolve
+    from formulanas.store.targets import resolve
 
     facts = describe(target, pairs(bindings, "--bind"), backbone, dataset, blocks)
     if svg is not None:
@@ -86,7 +86,7 @@ def paths(
     from formulanas.analysis.paths import multiplicity, paths_over
     from formulanas.analysis.words import expansion, in_order, plain_number, render_words
     from formulanas.architecture.backbones import backbone as backbone_of
-    from formulanas.store import resolve
+    from formulanas.store.targets import resolve
 
     if plot and not measure:
         raise InputError("--plot draws what --measure finds; add --measure")

@@ -86,7 +86,7 @@ def status(run: str | None, watch: bool, as_json: bool) -> None:
     import time
 
     from formulanas.report.status import print_status, run_status
-    from formulanas.store import find_run, runs
+    from formulanas.store.runs import find_run, runs
 
     found = runs()
     if not run and not found:

@@ -11,7 +11,9 @@ from formulanas.errors import InputError
 from formulanas.formula.bind import bind
 from formulanas.formula.published import published_names
 from formulanas.records import read_json, read_yaml
-from formulanas.store import RETRAIN_FILE, RUNS_DIR, resolve
+from formulanas.store.models import RETRAIN_FILE
+from formulanas.store.runs import RUNS_DIR
+from formulanas.store.targets import resolve
 
 RESULT_FILE = "result.json"
 MEASURES = ("top1", "top5")

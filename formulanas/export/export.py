@@ -16,7 +16,8 @@ from formulanas.export.formats import FORMATS, write_onnx, write_pt2, write_pyth
 from formulanas.formula.bind import Value
 from formulanas.formula.published import published_names
 from formulanas.network.network import Network, build
-from formulanas.store import RETRAIN_FILE, Target, resolve
+from formulanas.store.models import RETRAIN_FILE
+from formulanas.store.targets import Target, resolve
 from formulanas.training.load import load_retrained
 
 DEFAULT_BACKBONE, DEFAULT_DATASET = "cifar-resnet-20", "cifar10"

@@ -19,7 +19,7 @@ from formulanas.formula.bind import Value
 from formulanas.formula.latex import render_latex
 from formulanas.formula.parse import parse
 from formulanas.formula.published import atlas, bind_formula, published, published_names
-from formulanas.store import resolve
+from formulanas.store.targets import resolve
 
 DEFAULT_BACKBONE, DEFAULT_DATASET = "cifar-resnet-20", "cifar10"
 BAR_WIDTH = 40

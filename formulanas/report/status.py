@@ -9,7 +9,7 @@ from rich.markup import escape
 from formulanas.formula.published import published_names
 from formulanas.records import read_json
 from formulanas.report.leaderboard import rank
-from formulanas.store import Run, is_locked
+from formulanas.store.runs import Run, is_locked
 
 
 def run_status(run: Run) -> dict[str, Any]:

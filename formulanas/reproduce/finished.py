@@ -12,7 +12,8 @@ from formulanas.formula.published import bind_formula
 from formulanas.recipe import Recipe
 from formulanas.records import from_mapping, read_json, read_yaml, to_plain
 from formulanas.reproduce.runs import Run
-from formulanas.store import RETRAIN_FILE, RUNS_DIR
+from formulanas.store.models import RETRAIN_FILE
+from formulanas.store.runs import RUNS_DIR
 
 RESULT_FILE = "result.json"
 

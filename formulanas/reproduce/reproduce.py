@@ -10,7 +10,7 @@ from formulanas.records import write_json
 from formulanas.reproduce.runs import Asked
 from formulanas.reproduce.state import Reproduction, Standing, reproduction
 from formulanas.reproduce.tables import Table
-from formulanas.store import RUNS_DIR
+from formulanas.store.runs import RUNS_DIR
 
 if TYPE_CHECKING:
     from formulanas.retrain import Options

@@ -26,7 +26,7 @@ from formulanas.records import to_plain, write_json, write_lines, write_yaml
 from formulanas.report.progress import Reporter
 from formulanas.retrain.settings import Result, Retraining
 from formulanas.seeds import derive_seed
-from formulanas.store import RETRAIN_FILE, WEIGHTS_FILE
+from formulanas.store.models import RETRAIN_FILE, WEIGHTS_FILE
 from formulanas.training import checkpoint
 from formulanas.training.branch_parallel import train_on_two
 from formulanas.training.data_parallel import ALONE, Place, distribute

@@ -18,7 +18,8 @@ from formulanas.retrain.settings import (
     default_decoders,
     settle,
 )
-from formulanas.store import RETRAIN_FILE, locked
+from formulanas.store.models import RETRAIN_FILE
+from formulanas.store.runs import locked
 
 
 def retrain(target: str, **options: Unpack[Options]) -> Result:

@@ -16,7 +16,8 @@ from formulanas.data.imagenet import ImageNet
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula.bind import Value
 from formulanas.recipe import RECIPES, Recipe, fixing_resolution, recipe
-from formulanas.store import RUNS_DIR, resolve
+from formulanas.store.runs import RUNS_DIR
+from formulanas.store.targets import resolve
 
 CHECKPOINT_MINUTES = 2.0
 DEFAULT_BACKBONE, DEFAULT_RECIPE = "cifar-resnet-20", "cifar"

@@ -26,7 +26,7 @@ from formulanas.report.leaderboard import Row, compare
 from formulanas.search.predictors import BATCH_SIZE, PREDICTORS, predict
 from formulanas.search.proxy import Proxy
 from formulanas.seeds import derive_seed
-from formulanas.store import with_changes
+from formulanas.store.runs import with_changes
 
 Documents = Sequence[Mapping[str, Any]]
 

@@ -16,7 +16,7 @@ from formulanas.search.proxy import Proxy
 from formulanas.search.settings import ConfirmSettings
 from formulanas.search.work import MAX_RETRIES, Message, Task
 from formulanas.seeds import derive_seed
-from formulanas.store import Run, with_changes
+from formulanas.store.runs import Run, with_changes
 
 FOLDER = "confirm"
 

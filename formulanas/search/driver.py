@@ -22,7 +22,7 @@ from formulanas.search.space import SpaceDocument, build_space
 from formulanas.search.study import enqueue_points, finish, open_study, record, report_epoch, suggest, write_trial
 from formulanas.search.work import MAX_RETRIES, Message, Task
 from formulanas.seeds import derive_seed
-from formulanas.store import Run
+from formulanas.store.runs import Run
 
 MAX_REJECTED = 200  # proposals in a row that are known or screened out, before a space counts as exhausted
 

@@ -19,7 +19,7 @@ from formulanas.search.samplers.ranked import ranked
 from formulanas.search.space import Space, SpaceDocument
 from formulanas.search.work import Task
 from formulanas.seeds import derive_seed
-from formulanas.store import Run
+from formulanas.store.runs import Run
 
 
 def make_sampler(run: Run, document: SpaceDocument, space: Space, proxy: Proxy, seed: int) -> Propose | OptunaSampler:

@@ -33,7 +33,7 @@ from formulanas.search.space import SpaceDocument, read_space
 from formulanas.search.study import count_states
 from formulanas.search.work import Executor
 from formulanas.seeds import derive_seed
-from formulanas.store import LEADERBOARD_FILE, RUNS_DIR, STUDY_FILE, Run, find_run, locked, runs
+from formulanas.store.runs import LEADERBOARD_FILE, RUNS_DIR, STUDY_FILE, Run, find_run, locked, runs
 
 EXECUTORS = ("local", "ray")
 RANDOM_ARM = "random-arm"

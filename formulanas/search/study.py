@@ -17,7 +17,7 @@ from formulanas.formula.bind import Value
 from formulanas.records import write_json
 from formulanas.search.pruners import find_pruner, progress_of
 from formulanas.search.space import Domain, Range, Space, SpaceDocument
-from formulanas.store import Run
+from formulanas.store.runs import Run
 from formulanas.training.training import EpochMetrics
 
 FACTS = (

@@ -11,7 +11,8 @@ from formulanas.data.catalogue import dataset
 from formulanas.errors import InputError
 from formulanas.network.network import Network, build
 from formulanas.records import read_yaml
-from formulanas.store import RETRAIN_FILE, WEIGHTS_FILE, resolve
+from formulanas.store.models import RETRAIN_FILE, WEIGHTS_FILE
+from formulanas.store.targets import resolve
 
 
 @dataclass(frozen=True)

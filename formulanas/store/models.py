@@ -1,0 +1,3 @@
+"""The folders of retrained models."""
+
+RETRAIN_FILE, WEIGHTS_FILE = "retrain.yaml", "weights.pt"
