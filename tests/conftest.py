@@ -1,75 +1,29 @@
-"""What tests share: a folder of their own for runs, a tiny search space, and a run of it made once."""
+"""Fixtures that several files use, and how much Hypothesis tries."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import settings
+from imagenet_files import write_folders, write_shards
+from tiny_search import Command, commands_in
 
 torch.set_num_threads(1)
 
 # Where the tests run in the background, Ctrl-C is ignored there and in all that they start, which some interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-KILLS = int(os.environ.get("FORMULANAS_KILLS", "1"))  # how often each test that kills at a random moment is repeated
-
 settings.register_profile("quick", max_examples=150, deadline=None, derandomize="CI" in os.environ)
 settings.register_profile("thorough", max_examples=5_000, deadline=None)  # pytest --hypothesis-profile thorough
 settings.load_profile("quick")
-
-TINY_SPACE = """
-formula: |
-  f[n] = F[n](x[n-1])
-  x[n] = h(sum(a[i] * x[n-i], (i, 1, p)) + f[n]) + sum(b[i] * f[n-i], (i, 1, q))
-symbols:
-  h: [relu, identity]
-  p: [0, 1, 2]
-  a: [-0.5, 1, 2]
-  q: [0, 1]
-  b: [-1, 1]
-points:
-  plain: {h: relu, p: 0, q: 0}
-  resnet: {h: relu, p: 1, "a[1]": 1, q: 0}
-proxy:
-  dataset: cifar10-mini
-  backbone: {widths: [4, 8], depths: [1, 1], stem_stride: 4}
-  recipe: {epochs: 2, batch_size: 250, learning_rate: 0.1}
-search: {trials: 5}
-limits: {growth: 1.9}
-confirm: {top: 2, seeds: 2, factor: 1.0}
-"""
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     """Runs the command in a folder that has the tiny space as space.yaml."""
     return commands_in(tmp_path)
-
-
-def commands_in(folder: Path) -> Command:
-    """A function that runs the command in `folder`."""
-    (folder / "space.yaml").write_text(TINY_SPACE)
-
-    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "formulanas", *arguments],
-            cwd=folder,
-            env={**os.environ, "RAY_worker_niceness": "0", **environment},  # else other tests starve its workers
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-
-    return run
 
 
 @pytest.fixture(scope="session")
@@ -81,15 +35,13 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def leaderboard(folder: Path, run: str) -> dict[str, Any]:
-    """The leaderboard document of a run, without the times."""
-    document: dict[str, Any] = json.loads((folder / "runs" / run / "leaderboard.json").read_text())
-    for row in [*document["rows"], document["best"]]:
-        del row["seconds"]
-    del document["finished"], document["run"]
-    return document
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ImageNet as folders of images."""
+    return write_folders(tmp_path_factory.mktemp("folders"))
 
 
-def trials(folder: Path, run: str) -> list[dict[str, object]]:
-    """The trial documents of a run."""
-    return [json.loads(path.read_text()) for path in sorted((folder / "runs" / run).glob("trials/*/trial.json"))]
+@pytest.fixture(scope="session")
+def shards(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same images as shards."""
+    return write_shards(folders, tmp_path_factory.mktemp("shards"))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_training import SMALL, easy, weights
+from small_training import SMALL, easy, weights
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode

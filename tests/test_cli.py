@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import TINY_SPACE, Command
+from tiny_search import TINY_SPACE, Command
 
 from formulanas.architecture.backbones import BACKBONES
 from formulanas.cli.main import main

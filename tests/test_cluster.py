@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_ray import QUIET, assert_ends, assert_whole, started
+from processes import QUIET, assert_ends, assert_whole, started
 
 CLUSTER = """
 import sys

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import pytest
+from published_counts import TABLE_8
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
@@ -44,23 +45,6 @@ def preactivated(depths: tuple[int, ...], transform: str = "preactivation") -> B
         backbone("resnet18" if transform == "preactivation" else "resnet50"), depths=depths, transform=transform
     )
 
-
-# Liao et al., 2108.08689, Table 8 (CIFAR-100): parameters, GMACs; then those of ResNet-s. The paper prints two digits,
-# of which it truncates ResNet50 (23.70), SEResNet18s (11.48), ResNeXt2s (9.89) and Res2NeXt2s (34.61).
-TABLE_8 = {
-    "resnet18": (11_220_132, 0.5555, 11_393_956, 0.5618),
-    "resnet34": (21_328_292, 1.1594, 21_502_116, 1.1657),
-    "resnet50": (23_705_252, 1.2980, 26_481_828, 1.4155),
-    "resnet101": (42_697_380, 2.5102, 45_473_956, 2.6276),
-    "seresnet18": (11_314_012, 0.5556, 11_488_732, 0.5618),
-    "seresnet34": (21_498_000, 1.1596, 21_672_720, 1.1659),
-    "seresnet50": (26_262_804, 1.3005, 29_043_220, 1.4180),
-    "seresnet101": (47_527_764, 2.5149, 50_308_180, 2.6324),
-    "resnext29-2x64d": (9_222_564, 1.4112, 9_897_892, 1.4950),
-    "resnext29-4x64d": (27_290_532, 4.2298, 29_951_908, 4.5318),
-    "res2next29-6c24w4s": (33_101_860, 5.4115, 34_618_660, 5.6002),
-    "res2next29-8c25w4s": (47_269_200, 7.7597, 48_914_800, 7.9645),
-}
 
 # As torchvision documents them; the networks of its ResNeXt and DenseNet are those of their papers.
 ON_IMAGENET = {

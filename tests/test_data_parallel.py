@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import KILLS
-from test_retrain import fix_statistics
-from test_training import SMALL, easy, weights
+from processes import KILLS
+from small_training import SMALL, easy, fix_statistics, weights
 from torch import distributed
 
 from formulanas.architecture.architecture import Architecture

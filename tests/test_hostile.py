@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import TINY_SPACE
+from tiny_search import TINY_SPACE
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone

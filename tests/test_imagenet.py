@@ -1,7 +1,6 @@
 """ImageNet: both layouts give the same images, crops are those of the papers, any batch can be had again."""
 
 import io
-import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from imagenet_files import MODES, broken_copy, picture
 from PIL import Image, ImageEnhance, ImageOps
 
 from formulanas.cli.main import main
@@ -24,55 +24,6 @@ from formulanas.recipe import Recipe
 
 CPU = torch.device("cpu")
 SMALL = Recipe(epochs=1, image_size=16, batch_size=4)
-MODES = ["RGB", "L", "CMYK"]  # the kinds of JPEG that ImageNet has
-
-
-def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (60, 44), kind: str = "JPEG") -> bytes:
-    """An encoded image of smooth random colours."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).convert(mode).save(file, kind, quality=95)
-    return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of four training images and two others, the JPEGs of all kinds and one PNG by a wrong name."""
-    home = tmp_path_factory.mktemp("folders")
-    for part, count in (("train", 4), ("val", 2)):
-        for label, name in enumerate(("n01", "n02", "n03")):
-            (home / part / name).mkdir(parents=True)
-            for i in range(count):
-                kind = "PNG" if (label, i) == (0, 1) else "JPEG"
-                mode = "RGB" if kind == "PNG" else MODES[i % 3]
-                path = home / part / name / f"{name}_{i}.JPEG"
-                path.write_bytes(picture(100 * label + i, mode, kind=kind))
-    return home
-
-
-@pytest.fixture(scope="module")
-def shards(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same images in shards of two, labels in .cls files for training and in .json for the others."""
-    home = tmp_path_factory.mktemp("shards") / "imagenet"
-    home.mkdir()
-    for part, word in (("train", "train"), ("val", "validation")):
-        paths = sorted((folders / part).glob("*/*.JPEG"))
-        for number in range(2):
-            chosen = paths[: len(paths) // 2] if number == 0 else paths[len(paths) // 2 :]
-            write_shard(home / f"imagenet-{word}-{number:06}.tar", chosen, "cls" if part == "train" else "json")
-    return home.parent
-
-
-def write_shard(shard: Path, paths: list[Path], suffix: str) -> None:
-    """A shard of `paths`, labelled by the number in the name of their folder."""
-    with tarfile.open(shard, "w") as tar:
-        for path in paths:
-            label = int(path.parent.name[1:]) - 1
-            text = str(label) if suffix == "cls" else json.dumps({"label": label})
-            for name, content in ((f"{path.stem}.jpg", path.read_bytes()), (f"{path.stem}.{suffix}", text.encode())):
-                entry = tarfile.TarInfo(name)
-                entry.size = len(content)
-                tar.addfile(entry, io.BytesIO(content))
 
 
 def stream(home: Path, recipe: Recipe = SMALL, part: str = "train", **reading: object) -> ImageStream:
@@ -219,18 +170,6 @@ def test_patches_are_blank_and_of_their_size() -> None:
     square = colours.squares(500, 4, 10, 10, torch.Generator().manual_seed(0))
     assert (square[:, 1] - square[:, 0] == 4).all()
     assert square.min() == -2
-
-
-def broken_copy(folders: Path, home: Path) -> Path:
-    """The training images, of which one is cut short and one no image."""
-    for path in (folders / "train").glob("*/*.JPEG"):
-        target = home / path.relative_to(folders)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
-    whole = home / "train/n01/n01_0.JPEG"
-    whole.write_bytes(whole.read_bytes()[:300])
-    (home / "train/n02/n02_2.JPEG").write_text("no image")
-    return home
 
 
 def test_broken_images_are_named(folders: Path, tmp_path: Path) -> None:

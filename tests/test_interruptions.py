@@ -11,7 +11,8 @@ from pathlib import Path
 import optuna
 import pytest
 import torch
-from conftest import KILLS, commands_in, trials
+from processes import KILLS
+from tiny_search import commands_in, trials
 
 from formulanas.records import read_lines
 from formulanas.search.study import open_storage

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_training import training
+from small_training import training
 from torch import nn
 
 from formulanas.errors import InputError

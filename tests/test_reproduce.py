@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from test_counts import TABLE_8
+from published_counts import TABLE_8
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbones import backbone

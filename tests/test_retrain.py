@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from imagenet_files import broken_copy
 from rich.console import Console
-from test_imagenet import broken_copy, folders, shards  # noqa: F401, fixtures
-from test_training import easy, training, weights
+from small_training import easy, fix_statistics, training, weights
 
 from formulanas.cli.main import main
 from formulanas.data.training_set import read_training_set
@@ -140,7 +140,7 @@ def test_imagenet_from_end_to_end(
 
 
 def test_broken_images_can_be_left_out_of_what_was_begun(
-    folders: Path,  # noqa: F811
+    folders: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -165,7 +165,7 @@ def test_broken_images_can_be_left_out_of_what_was_begun(
 @pytest.mark.parametrize("stop_at", range(1, 8))
 def test_a_stream_killed_at_any_step_ends_in_the_same_weights(
     stop_at: int,
-    folders: Path,  # noqa: F811
+    folders: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -247,12 +247,6 @@ def test_average_and_optimizer_are_resumed(tmp_path: Path, recipe: Recipe, stop_
     assert all(map(torch.equal, weights(whole), weights(resumed)))
     assert all(map(torch.equal, whole.result.state_dict().values(), resumed.result.state_dict().values()))
     assert [each.train_loss for each in again] == [each.train_loss for each in metrics]
-
-
-def fix_statistics(run: Training) -> None:
-    """Norms go by their running statistics from now on, whatever the loop asks for."""
-    run.network.eval()
-    run.network.train = lambda mode=True: run.network  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("parts", [2, 3, 16])

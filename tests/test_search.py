@@ -9,10 +9,10 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import TINY_SPACE, Command, commands_in, leaderboard, trials
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
+from tiny_search import TINY_SPACE, Command, commands_in, leaderboard, trials
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import Command, commands_in, leaderboard, trials
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from tiny_search import Command, commands_in, leaderboard, trials
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_training import SMALL, easy
+from small_training import SMALL, easy
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
