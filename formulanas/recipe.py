@@ -1,12 +1,11 @@
 """Recipes: how a network is trained, as data that checks itself, and the named ones."""
 
-import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from formulanas.errors import InputError, unknown_name
-from formulanas.records import from_mapping, read_yaml
+from formulanas.records import digest, from_mapping, read_yaml
 
 Pair = tuple[float, float]
 
@@ -92,8 +91,8 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """A short hash of every setting: results of different digests are not compared silently."""
-        return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:8]
+        """A short hash of the settings: results of different digests are not compared silently."""
+        return digest(self)
 
     @property
     def size_at_test(self) -> int:

@@ -1,5 +1,6 @@
 """Documents on disk: YAML and JSON read safely into checked values, and written whole or not at all."""
 
+import hashlib
 import json
 import os
 import types
@@ -7,7 +8,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Any, ClassVar, Protocol, TypeVar, cast, get_args, get_origin
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +16,36 @@ from pydantic import TypeAdapter, ValidationError
 from formulanas.errors import InputError, unknown_name
 
 T = TypeVar("T")
+
+
+class Record(Protocol):
+    """A dataclass that is kept as a document; SCHEMA counts the forms that it had, and all of them are read."""
+
+    SCHEMA: ClassVar[int]
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_record(kind: type[R], path: Path) -> R:
+    """The record that a YAML or JSON file holds.
+
+    Raises InputError, which names the file, for a document of a newer schema or of another shape.
+    """
+    document = read_yaml(path) if path.suffix == ".yaml" else read_json(path)
+    schema = document.pop("schema", 1)
+    if schema not in range(1, kind.SCHEMA + 1):
+        raise InputError(
+            f"{path} has the schema {schema!r}, but this version of formulanas reads 1 to {kind.SCHEMA}; "
+            "read it by the version that wrote it, or a newer one"
+        )
+    return from_mapping(kind, document, str(path))
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Writes a record, as YAML or JSON by the file's ending, whole or not at all."""
+    document = {"schema": record.SCHEMA, **to_plain(record)}
+    (write_yaml if path.suffix == ".yaml" else write_json)(path, document)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -44,29 +75,19 @@ def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file."""
+    """The object in a JSON file. Raises InputError for what is no JSON object."""
     try:
-        return cast(dict[str, Any], json.loads(path.read_text()))
+        document = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path} must hold an object, but holds {document!r:.40}")
+    return document
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Writes a JSON file whole or not at all."""
     write_text(path, json.dumps(document, indent=1) + "\n")
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects in a file of one JSON object a line; a last line that was only half written is left out."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    objects = []
-    for place, line in enumerate(lines):
-        try:
-            objects.append(json.loads(line))
-        except ValueError:
-            if place + 1 < len(lines):
-                raise InputError(f"{path}: line {place + 1} is not readable JSON") from None
-    return objects
 
 
 def write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
@@ -132,3 +153,17 @@ def to_plain(value: object) -> Any:
     if isinstance(value, tuple | list):
         return [to_plain(each) for each in value]
     return value
+
+
+def changes(value: object) -> dict[str, Any]:
+    """What of a dataclass differs from its defaults, or has none, as plain values."""
+    return {
+        field.name: to_plain(own)
+        for field in fields(cast(Any, value))
+        if (own := getattr(value, field.name)) != field.default
+    }
+
+
+def digest(value: object) -> str:
+    """A short hash of what differs from the defaults, so that a new setting leaves the digests of old values."""
+    return hashlib.sha256(json.dumps(changes(value), sort_keys=True).encode()).hexdigest()[:8]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from model_folders import read_lines
 from processes import KILLS
 from small_training import SMALL, easy, fix_statistics, weights
 from torch import distributed
@@ -22,7 +23,7 @@ from formulanas.architecture.backbone import Backbone
 from formulanas.errors import InputError
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import Network, build
-from formulanas.records import read_json, read_lines
+from formulanas.records import read_json
 from formulanas.retrain.settings import Result
 from formulanas.training.data_parallel import Place, distribute, idle_modules
 from formulanas.training.training import EpochMetrics, Training

@@ -11,10 +11,10 @@ from pathlib import Path
 import optuna
 import pytest
 import torch
+from model_folders import read_lines
 from processes import KILLS
 from tiny_search import commands_in, trials
 
-from formulanas.records import read_lines
 from formulanas.search.study import open_storage
 
 

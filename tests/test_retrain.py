@@ -12,6 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from imagenet_files import broken_copy
+from model_folders import read_lines
 from rich.console import Console
 from small_training import easy, fix_statistics, training, weights
 
@@ -19,7 +20,7 @@ from formulanas.cli.main import main
 from formulanas.data.training_set import read_training_set
 from formulanas.errors import InputError
 from formulanas.recipe import Recipe
-from formulanas.records import read_json, read_lines, read_yaml
+from formulanas.records import read_json, read_yaml
 from formulanas.retrain import Options, Result, retrain
 from formulanas.retrain.job import Job
 from formulanas.retrain.seeds import summarise
