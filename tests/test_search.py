@@ -106,12 +106,7 @@ def test_ctrl_c_before_the_first_trial_leaves_a_run_to_go_on_with(
 
 
 def test_candidates_over_the_limits_are_pruned_untrained_with_the_reason(finished_run: Path) -> None:
-    """x[n] = 2 x[n-1] + ... doubles the state per block: more than the 1.9 that the space allows."""
-    proposed = [trial for trial in trials(finished_run, "first") if trial["duplicate_of"] is None]
-    for trial in (each for each in proposed if (each["growth"] or 0) > 1.9):
-        assert trial["state"] == "PRUNED"
-        assert trial["seconds"] is None
-        assert "grows by" in str(trial["reason"])
+    """The space is exhausted: what keeps the limits is trained, nothing else but the named points."""
     result = commands_in(finished_run)(
         "search", "space.yaml", "--name", "narrow", "--trials", "4", "--set", "limits.params=1_420"
     )
@@ -120,11 +115,20 @@ def test_candidates_over_the_limits_are_pruned_untrained_with_the_reason(finishe
     # the points, and of all others the only one without a shortcut
     assert sum(trial["seconds"] is not None for trial in narrow) == 3
     assert any("parameters, at most 1,420 allowed" in str(trial["reason"]) for trial in narrow)
+    growing = [trial for trial in narrow if trial["duplicate_of"] is None and (trial["growth"] or 0) > 1.9]
+    assert {(trial["state"], trial["seconds"]) for trial in growing} == {("PRUNED", None)}
     assert "the space has nothing new" in result.stderr
     board = leaderboard(finished_run, "narrow")
     assert board["best"]["params"] == 1_406
     assert [row["name"] for row in board["rows"] if row["beyond"]] == ["resnet"]  # a baseline, trained and last
     assert board["rows"][-1]["name"] == "resnet"
+
+
+def test_a_state_that_grows_too_fast_is_not_trained() -> None:
+    """x[n] = 2 x[n-1] + F[n](x[n-1]) doubles the state per block: more than 1.9, not more than 2."""
+    candidate = figures(Architecture(bind("x[n] = 2 * x[n-1] + F[n](x[n-1])"), Backbone((8,), (2,)), (3, 16, 16), 10))
+    assert reason_to_reject(candidate, Limits(growth=2)) == ""
+    assert reason_to_reject(candidate, Limits(growth=1.9)) == "the state grows by 2.000 per block, at most 1.9 allowed"
 
 
 def test_a_state_that_begins_too_large_is_not_trained() -> None:

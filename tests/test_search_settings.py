@@ -5,6 +5,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from tiny_search import Command, commands_in, leaderboard, trials
@@ -16,7 +17,7 @@ from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
 from formulanas.records import from_mapping
-from formulanas.search.costs import memory
+from formulanas.search.costs import measure, memory
 from formulanas.search.proxy import resolve_proxy
 from formulanas.search.settings import Budget, ProxySettings, SearchSettings
 from formulanas.search.space import SpaceDocument, build_space
@@ -111,14 +112,24 @@ def test_the_best_is_within_the_limits() -> None:
 
 def test_memory_of_one_relu_network_by_hand() -> None:
     """What training keeps of a convolution, a norm, a relu and a linear layer is at least their inputs, in bytes."""
-    import torch
-
     architecture = Architecture(bind("x[n] = F[n](x[n-1])"), Backbone((4,), (1,)), (3, 8, 8), 10)
     network = build(architecture, 0)
     image, state = 3 * 8 * 8 * 4, 4 * 8 * 8 * 4
     # kept: the image, each convolution's output (three, for the norms), two relu outputs, and the head's few numbers
     kept = memory(network, torch.randn(2, 3, 8, 8))
     assert image + 5 * state <= kept <= image + 9 * state
+
+
+def test_what_is_measured_is_left_as_it_was() -> None:
+    """Measuring latency and memory moves no weight, no running statistic of a norm, and no chance."""
+    network = build(Architecture(bind("x[n] = x[n-1] + F[n](x[n-1])"), Backbone((4,), (1,)), (3, 8, 8), 10), 0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert any("running_mean" in name for name in before)
+    chance = torch.get_rng_state()
+    assert set(measure(("latency", "memory"), network, torch.ones(2, 3, 8, 8))) == {"latency", "memory"}
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), chance)
+    assert network.training
 
 
 def test_every_candidate_has_the_budget(tmp_path: Path) -> None:
