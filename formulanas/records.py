@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, cast, get_args, get_origin
 
@@ -111,7 +112,7 @@ def from_mapping(kind: type[T], mapping: object, place: str) -> T:
     if not isinstance(mapping, Mapping):
         raise InputError(f"{place or 'the document'} must be a mapping of settings, but is {mapping!r}")
     known = {field.name: field for field in fields(cast(Any, kind)) if field.init}
-    hints = typing.get_type_hints(kind)
+    hints = _hints(cast(Any, kind))
     values: dict[str, Any] = {}
     for key, value in mapping.items():
         here = f"{place}.{key}" if place else str(key)
@@ -137,11 +138,19 @@ def _value(hint: Any, value: object, place: str) -> Any:
         return {str(key): _value(inner, each, f"{place}.{key}") for key, each in value.items()}
     plain = tuple(option for option in options if not is_dataclass(option))
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(typing.Union[plain])  # type: ignore[arg-type]  # noqa: UP007
-        return adapter.validate_python(value)
+        return _adapter(plain).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, but got {value!r}") from None
+
+
+@cache
+def _adapter(options: tuple[Any, ...]) -> TypeAdapter[Any]:
+    """What checks a value against a union of types: made once, since making it takes as long as many checks."""
+    return TypeAdapter(typing.Union[options])  # type: ignore[arg-type]  # noqa: UP007
+
+
+_hints = cache(typing.get_type_hints)
 
 
 def to_plain(value: object) -> Any:
