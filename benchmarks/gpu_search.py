@@ -24,10 +24,10 @@ from formulanas.data.training_set import read_training_set
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
 from formulanas.report.progress import Reporter
-from formulanas.search.pool import WorkerPool
-from formulanas.search.proxy import Proxy, resolve_proxy
-from formulanas.search.settings import ProxySettings
-from formulanas.search.work import Message, Task
+from formulanas.search.executors.local import WorkerPool
+from formulanas.search.executors.work import Message, Task
+from formulanas.search.space.proxy import Proxy, resolve_proxy
+from formulanas.search.space.settings import ProxySettings
 from formulanas.training.training import Training
 
 FORMULAS = ("resnet", "resnet-s", "accumulated", "multi-residual")

@@ -28,8 +28,8 @@ from tables import TABLES, Table
 
 from formulanas.errors import InputError
 from formulanas.search.samplers.catalogue import SAMPLERS, OptunaSampler, find_sampler
-from formulanas.search.samplers.proposer import Proposer
-from formulanas.search.study import suggest
+from formulanas.search.study.proposer import Proposer
+from formulanas.search.study.study import suggest
 from formulanas.seeds import derive_seed
 
 AS_IT_COMES = "optuna-"

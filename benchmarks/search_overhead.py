@@ -24,12 +24,12 @@ from rich.console import Console
 from formulanas.records import from_mapping
 from formulanas.report.progress import Reporter
 from formulanas.search.driver import Search
-from formulanas.search.proxy import Proxy
+from formulanas.search.executors.work import Message, Task, Work
 from formulanas.search.samplers.catalogue import OptunaSampler, find_sampler
 from formulanas.search.search import create_run
-from formulanas.search.space import read_space
-from formulanas.search.study import open_storage
-from formulanas.search.work import Message, Task, Work
+from formulanas.search.space.proxy import Proxy
+from formulanas.search.space.space import read_space
+from formulanas.search.study.study import open_storage
 from formulanas.training.training import EpochMetrics
 
 SPACE = Path(__file__).parents[1] / "search_spaces" / "recursion.yaml"
@@ -117,7 +117,7 @@ def plain_optuna(num_trials: int, sampler: BaseSampler) -> None:
 
 def on_ray(num_trials: int, sampler: str) -> None:
     """Ours on Ray Tune, and Ray Tune as it comes."""
-    from formulanas.search import ray_executor as ours_on_ray
+    from formulanas.search.executors import ray_tune as ours_on_ray
 
     class NoTraining(ours_on_ray.TrialWorker):
         def setup(self, config: dict[str, Any]) -> None:

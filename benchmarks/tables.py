@@ -20,8 +20,8 @@ from optuna.trial import TrialState
 
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
-from formulanas.search.space import Chooser, Domain, Space, build_space, read_space
-from formulanas.search.study import STUDY_NAME, open_storage
+from formulanas.search.space.space import Chooser, Domain, Space, build_space, read_space
+from formulanas.search.study.study import STUDY_NAME, open_storage
 
 HERE = Path(__file__).parent
 OPERATIONS: list[int | float | str] = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]

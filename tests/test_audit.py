@@ -11,7 +11,7 @@ from formulanas.errors import InputError
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
 from formulanas.report.audit import agreement, probability_better
-from formulanas.search.predictors import PREDICTORS, predict
+from formulanas.search.screening.predictors import PREDICTORS, predict
 
 IMAGE = (3, 16, 16)
 BACKBONE = Backbone((4, 8), (2, 2))

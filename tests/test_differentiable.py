@@ -16,10 +16,10 @@ from formulanas.errors import InputError
 from formulanas.formula.bind import Value
 from formulanas.network.network import build
 from formulanas.recipe import Recipe
-from formulanas.search.differentiable import Supernet, SupernetEpoch, differentiable, tie, unrolled_gradients
-from formulanas.search.proxy import Proxy
-from formulanas.search.relaxation import relaxations
-from formulanas.search.space import Domain, Range, Space, SpaceDocument, build_space
+from formulanas.search.samplers.differentiable import Supernet, SupernetEpoch, differentiable, tie, unrolled_gradients
+from formulanas.search.samplers.relaxation import relaxations
+from formulanas.search.space.proxy import Proxy
+from formulanas.search.space.space import Domain, Range, Space, SpaceDocument, build_space
 
 PROXY = Proxy("toy", "cpu", Backbone((4,), (2,)), Recipe(epochs=2, batch_size=32), 0.25, "", "")
 HISTORY = "x[n] = F[n](x[n-1]) + sum(a[i] * x[n-i], (i, 1, p))"

@@ -15,7 +15,7 @@ from model_folders import read_lines
 from processes import KILLS
 from tiny_search import commands_in, trials
 
-from formulanas.search.study import open_storage
+from formulanas.search.study.study import open_storage
 
 
 def processes_of_group(group: int) -> str:

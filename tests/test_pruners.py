@@ -3,7 +3,7 @@
 import pytest
 
 from formulanas.errors import InputError
-from formulanas.search.pruners import PRUNERS, Progress, find_pruner
+from formulanas.search.study.pruners import PRUNERS, Progress, find_pruner
 
 
 def curves(*values: float, epochs: int = 9) -> list[dict[int, float]]:

@@ -18,10 +18,10 @@ from formulanas.search.samplers.catalogue import SAMPLERS, OptunaSampler, find_s
 from formulanas.search.samplers.features import features, kernel, knots
 from formulanas.search.samplers.history import History, Observation, read_history
 from formulanas.search.samplers.linear_model import NOISE, predict
-from formulanas.search.samplers.proposer import Proposer
 from formulanas.search.samplers.reinforce import learn
-from formulanas.search.space import Domain, Range, Space, SpaceDocument, build_space
-from formulanas.search.study import suggest
+from formulanas.search.space.space import Domain, Range, Space, SpaceDocument, build_space
+from formulanas.search.study.proposer import Proposer
+from formulanas.search.study.study import suggest
 
 OURS = [name for name, sampler in SAMPLERS.items() if not isinstance(sampler, OptunaSampler)]
 FORMULA = """

@@ -22,12 +22,12 @@ from formulanas.records import from_mapping
 from formulanas.report.progress import Reporter
 from formulanas.search import driver
 from formulanas.search.driver import Search
-from formulanas.search.proxy import Proxy
-from formulanas.search.screen import figures, reason_to_reject
+from formulanas.search.executors.work import Message
+from formulanas.search.screening.screen import figures, reason_to_reject
 from formulanas.search.search import create_run
-from formulanas.search.settings import Limits
-from formulanas.search.space import read_space
-from formulanas.search.work import Message
+from formulanas.search.space.proxy import Proxy
+from formulanas.search.space.settings import Limits
+from formulanas.search.space.space import read_space
 from formulanas.store.runs import find_run
 from formulanas.training.training import EpochMetrics
 

@@ -17,10 +17,10 @@ from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
 from formulanas.records import from_mapping
-from formulanas.search.costs import measure, memory
-from formulanas.search.proxy import resolve_proxy
-from formulanas.search.settings import Budget, ProxySettings, SearchSettings
-from formulanas.search.space import SpaceDocument, build_space
+from formulanas.search.screening.costs import measure, memory
+from formulanas.search.space.proxy import resolve_proxy
+from formulanas.search.space.settings import Budget, ProxySettings, SearchSettings
+from formulanas.search.space.space import SpaceDocument, build_space
 from formulanas.store.runs import Run, with_changes
 
 SHORT = ("--set", "confirm.seeds=2", "--set", "confirm.top=1", "--set", "proxy.recipe.epochs=2")
@@ -95,7 +95,7 @@ def test_the_best_is_within_the_limits() -> None:
     """A baseline beyond them comes last whatever its accuracy, and is on no front; the confirmation's top leaves it out."""
     from formulanas.report.leaderboard import rank
     from formulanas.search.confirm import choose
-    from formulanas.search.settings import ConfirmSettings
+    from formulanas.search.space.settings import ConfirmSettings
 
     documents = [
         {

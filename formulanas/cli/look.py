@@ -160,7 +160,7 @@ def _measured(target: str, formula: str, plot: Path | None) -> dict[str, Any]:
 @as_json
 def space(space: Path, settings: tuple[str, ...], samples: int, count: bool, as_json: bool) -> None:
     """Validate the space file SPACE, count its architectures, list its points and show a few samples."""
-    from formulanas.search.describe import describe_space, print_space
+    from formulanas.search.space.describe import describe_space, print_space
 
     described = describe_space(space, pairs(settings, "--set"), samples, count, console(as_json))
     if as_json:

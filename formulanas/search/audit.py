@@ -23,8 +23,8 @@ from formulanas.report.audit import (
     winner_probabilities,
 )
 from formulanas.report.leaderboard import Row, compare
-from formulanas.search.predictors import BATCH_SIZE, PREDICTORS, predict
-from formulanas.search.proxy import Proxy
+from formulanas.search.screening.predictors import BATCH_SIZE, PREDICTORS, predict
+from formulanas.search.space.proxy import Proxy
 from formulanas.seeds import derive_seed
 from formulanas.store.runs import with_changes
 

@@ -12,15 +12,15 @@ from rich.markup import escape
 from formulanas.errors import InputError
 from formulanas.formula.published import published_names
 from formulanas.report.progress import Reporter
-from formulanas.search import costs
-from formulanas.search.candidate import backbone_changes, candidate
-from formulanas.search.proxy import Proxy
-from formulanas.search.samplers.proposer import Proposer
+from formulanas.search.executors.work import MAX_RETRIES, Message, Task
 from formulanas.search.sampling import Guess, make_sampler
-from formulanas.search.screen import figures, reason_to_reject
-from formulanas.search.space import SpaceDocument, build_space
-from formulanas.search.study import enqueue_points, finish, open_study, record, report_epoch, suggest, write_trial
-from formulanas.search.work import MAX_RETRIES, Message, Task
+from formulanas.search.screening import costs
+from formulanas.search.screening.candidate import backbone_changes, candidate
+from formulanas.search.screening.screen import figures, reason_to_reject
+from formulanas.search.space.proxy import Proxy
+from formulanas.search.space.space import SpaceDocument, build_space
+from formulanas.search.study.proposer import Proposer
+from formulanas.search.study.study import enqueue_points, finish, open_study, record, report_epoch, suggest, write_trial
 from formulanas.seeds import derive_seed
 from formulanas.store.runs import Run
 

@@ -10,14 +10,14 @@ from formulanas.data.catalogue import dataset
 from formulanas.data.training_set import read_training_set
 from formulanas.formula.bind import bind
 from formulanas.search.audit import sample
-from formulanas.search.differentiable import differentiable
-from formulanas.search.predictors import predict
-from formulanas.search.proxy import Proxy
+from formulanas.search.executors.work import Task
 from formulanas.search.samplers.candidates import Values
 from formulanas.search.samplers.catalogue import DIFFERENTIABLE, OptunaSampler, Propose, find_sampler
+from formulanas.search.samplers.differentiable import differentiable
 from formulanas.search.samplers.ranked import ranked
-from formulanas.search.space import Space, SpaceDocument
-from formulanas.search.work import Task
+from formulanas.search.screening.predictors import predict
+from formulanas.search.space.proxy import Proxy
+from formulanas.search.space.space import Space, SpaceDocument
 from formulanas.seeds import derive_seed
 from formulanas.store.runs import Run
 

@@ -24,14 +24,14 @@ from formulanas.report.progress import Reporter, duration
 from formulanas.search.audit import Outcome, audit
 from formulanas.search.confirm import Confirmations, choose, confirmation_recipe, read_confirmations
 from formulanas.search.driver import Search
-from formulanas.search.pool import WorkerPool
-from formulanas.search.proxy import Proxy, default_workers, resolve_proxy
-from formulanas.search.pruners import find_pruner
+from formulanas.search.executors.local import WorkerPool
+from formulanas.search.executors.work import Executor
 from formulanas.search.samplers.catalogue import check_sampler
-from formulanas.search.settings import ConfirmSettings
-from formulanas.search.space import SpaceDocument, read_space
-from formulanas.search.study import count_states
-from formulanas.search.work import Executor
+from formulanas.search.space.proxy import Proxy, default_workers, resolve_proxy
+from formulanas.search.space.settings import ConfirmSettings
+from formulanas.search.space.space import SpaceDocument, read_space
+from formulanas.search.study.pruners import find_pruner
+from formulanas.search.study.study import count_states
 from formulanas.seeds import derive_seed
 from formulanas.store.runs import LEADERBOARD_FILE, RUNS_DIR, STUDY_FILE, Run, find_run, locked, runs
 
@@ -238,7 +238,7 @@ class _Job:
         workers = self.where.workers
         match self.where.executor:
             case "ray":  # its import takes seconds
-                from formulanas.search.ray_executor import ray_executor
+                from formulanas.search.executors.ray_tune import ray_executor
 
                 with ray_executor(self.proxy, self.run.name, workers, self.where.address, self.where.gpus) as executor:
                     self.say(f"device    {self.proxy.device}, {executor.num_workers} worker(s) of Ray {executor.place}")

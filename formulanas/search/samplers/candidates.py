@@ -7,7 +7,7 @@ from typing import Protocol
 
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
-from formulanas.search.space import Chooser, Domain, Range, Scalar, listed
+from formulanas.search.space.space import Chooser, Domain, Range, Scalar, listed
 
 Values = dict[str, Value]
 

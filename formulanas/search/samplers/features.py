@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulanas.formula.bind import Value
-from formulanas.search.space import Domain, Range, listed
+from formulanas.search.space.space import Domain, Range, listed
 
 Array = NDArray[np.floating[Any]]
 

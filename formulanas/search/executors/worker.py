@@ -15,9 +15,9 @@ from formulanas.data.images import LabelledImages, split
 from formulanas.data.training_set import read_training_set
 from formulanas.formula.bind import bind
 from formulanas.network.network import build
-from formulanas.search.costs import COST_IMAGES, exceeded, measure
-from formulanas.search.proxy import Proxy
-from formulanas.search.work import Message, Task
+from formulanas.search.executors.work import Message, Task
+from formulanas.search.screening.costs import COST_IMAGES, exceeded, measure
+from formulanas.search.space.proxy import Proxy
 from formulanas.seeds import derive_seed
 from formulanas.training.training import DivergedError, Training
 

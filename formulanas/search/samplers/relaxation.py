@@ -13,7 +13,7 @@ from formulanas.formula.arithmetic import multiply
 from formulanas.formula.bind import Value, unbound
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.expressions import Expression
-from formulanas.search.space import Domain, Scalar, Space, listed
+from formulanas.search.space.space import Domain, Scalar, Space, listed
 
 # In the over-complete formula the start value of a coefficient says which it is, since canonical text keeps the name
 # only of one that stands in several places. No formula has such start values of its own.

@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
 from formulanas.records import write_json
-from formulanas.search.pruners import find_pruner, progress_of
-from formulanas.search.space import Domain, Range, Space, SpaceDocument
+from formulanas.search.space.space import Domain, Range, Space, SpaceDocument
+from formulanas.search.study.pruners import find_pruner, progress_of
 from formulanas.store.runs import Run
 from formulanas.training.training import EpochMetrics
 

@@ -13,7 +13,7 @@ from formulanas.formula.bind import Value
 from formulanas.formula.published import published_names
 from formulanas.records import to_plain
 from formulanas.search.samplers.candidates import draw
-from formulanas.search.space import Space, build_space, read_space
+from formulanas.search.space.space import Space, build_space, read_space
 
 
 def describe_space(

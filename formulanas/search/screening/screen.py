@@ -6,7 +6,7 @@ from formulanas.analysis.growth import growth
 from formulanas.analysis.variance import variance
 from formulanas.architecture.architecture import Architecture
 from formulanas.errors import InputError
-from formulanas.search.settings import Limits
+from formulanas.search.space.settings import Limits
 
 NUM_DRAWS = 1 << 11  # for the variance, whose limit is a matter of orders of magnitude
 

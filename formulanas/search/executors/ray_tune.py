@@ -34,9 +34,9 @@ from rich.markup import escape
 
 from formulanas.errors import InputError
 from formulanas.report.progress import Reporter
-from formulanas.search.proxy import Proxy, default_workers
-from formulanas.search.work import Message, Task, Work
-from formulanas.search.worker import Worker
+from formulanas.search.executors.work import Message, Task, Work
+from formulanas.search.executors.worker import Worker
+from formulanas.search.space.proxy import Proxy, default_workers
 
 MAX_STARTS = 3  # of workers in a row that end before they begin a training
 MAX_FAULTS = 3  # of Tune's own loop in a row, before any training ends

@@ -20,9 +20,9 @@ from formulanas.data.images import LabelledImages, split
 from formulanas.formula.bind import Value
 from formulanas.network.coefficients import Coefficients
 from formulanas.network.network import Network, build
-from formulanas.search.proxy import Proxy
-from formulanas.search.relaxation import MARK, Relaxation, relaxations
-from formulanas.search.space import Space
+from formulanas.search.samplers.relaxation import MARK, Relaxation, relaxations
+from formulanas.search.space.proxy import Proxy
+from formulanas.search.space.space import Space
 from formulanas.seeds import derive_seed
 from formulanas.training.training import DivergedError, EpochMetrics, Training
 

@@ -13,7 +13,7 @@ from formulanas.data.imagenet import ImageNet
 from formulanas.errors import InputError
 from formulanas.recipe import Recipe
 from formulanas.records import from_mapping
-from formulanas.search.settings import ProxySettings
+from formulanas.search.space.settings import ProxySettings
 
 MINI = "cifar10-mini"
 

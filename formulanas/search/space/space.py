@@ -15,7 +15,7 @@ from formulanas.formula.expressions import Sum, Symbol, walk
 from formulanas.formula.parse import parse
 from formulanas.formula.recursion import Recursion
 from formulanas.records import from_mapping, read_value, read_yaml
-from formulanas.search.settings import Budget, ConfirmSettings, Limits, ProxySettings, SearchSettings
+from formulanas.search.space.settings import Budget, ConfirmSettings, Limits, ProxySettings, SearchSettings
 
 Scalar = int | float | str
 BLOCKS = "blocks"  # the symbol that is no part of a formula: the number of blocks of every stage

@@ -14,8 +14,8 @@ from formulanas.formula.bind import Value
 from formulanas.search.samplers.candidates import Candidates, Choices, draw
 from formulanas.search.samplers.catalogue import OptunaSampler, Propose
 from formulanas.search.samplers.history import read_history
-from formulanas.search.space import Domain
-from formulanas.search.study import begin, distribution
+from formulanas.search.space.space import Domain
+from formulanas.search.study.study import begin, distribution
 from formulanas.seeds import derive_seed
 
 

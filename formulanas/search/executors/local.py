@@ -11,9 +11,9 @@ from types import TracebackType
 import torch
 
 from formulanas.report.progress import Reporter
-from formulanas.search.proxy import Proxy
-from formulanas.search.work import Message, Task, Work
-from formulanas.search.worker import READY, work
+from formulanas.search.executors.work import Message, Task, Work
+from formulanas.search.executors.worker import READY, work
+from formulanas.search.space.proxy import Proxy
 
 POLL_SECONDS = 0.2
 
@@ -33,7 +33,7 @@ class WorkerPool:
     def __init__(self, proxy: Proxy, num_workers: int, num_threads: int = 1) -> None:
         self.proxy, self.num_workers, self.num_threads = proxy, num_workers, num_threads
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["formulanas.search.worker"])
+        self.context.set_forkserver_preload(["formulanas.search.executors.worker"])
         gpus = torch.cuda.device_count() if proxy.device == "cuda" else 0
         devices = [f"cuda:{i % gpus}" if gpus else "cpu" for i in range(num_workers)]
         self.members: list[_Member] = [self.start(device) for device in devices]

@@ -9,8 +9,8 @@ from formulanas.architecture.budget import fit_width
 from formulanas.data.catalogue import dataset
 from formulanas.formula.bind import Value
 from formulanas.records import to_plain
-from formulanas.search.proxy import Proxy
-from formulanas.search.space import Space, SpaceDocument
+from formulanas.search.space.proxy import Proxy
+from formulanas.search.space.space import Space, SpaceDocument
 
 CHANGEABLE = ("widths", "depths", "stem_width")
 
