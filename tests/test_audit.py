@@ -10,8 +10,9 @@ from formulanas.architecture.backbone import Backbone
 from formulanas.errors import InputError
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
-from formulanas.report.audit import agreement, probability_better
 from formulanas.search.screening.predictors import PREDICTORS, predict
+from formulanas.statistics.agreement import agreement
+from formulanas.statistics.differences import difference
 
 IMAGE = (3, 16, 16)
 BACKBONE = Backbone((4, 8), (2, 2))
@@ -35,8 +36,13 @@ def test_the_probability_of_being_better() -> None:
     """Differences 1, 2, 3: t = 2 sqrt(3) with 2 degrees of freedom, whose distribution is 1/2 + t / (2 sqrt(2 + t^2))."""
     t = 2 * math.sqrt(3)
     expected = 0.5 + t / (2 * math.sqrt(2 + t * t))
-    assert probability_better({0: 2, 1: 4, 2: 6}, {0: 1, 1: 2, 2: 3}) == pytest.approx(expected)
-    assert probability_better({0: 1.0}, {0: 0.5}) is None
+    pair = difference("a", "b", "", {0: 2, 1: 4, 2: 6}, {0: 1, 1: 2, 2: 3})
+    assert pair.probability("a") == pytest.approx(expected)
+    assert pair.probability("b") == pytest.approx(1 - expected)
+    assert difference("b", "a", "", {0: 1, 1: 2, 2: 3}, {0: 2, 1: 4, 2: 6}) == pair
+    assert difference("a", "b", "", {0: 1.0}, {0: 0.5}).probability("a") is None
+    assert difference("a", "b", "", {0: 2, 1: 3}, {0: 1, 1: 2}).probability("a") == 1  # all differences are one
+    assert difference("a", "b", "", {0: 1, 1: 2}, {0: 1, 1: 2}).probability("a") == 0.5
 
 
 def architecture(formula: str, backbone: Backbone = BACKBONE) -> Architecture:

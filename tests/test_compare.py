@@ -17,15 +17,14 @@ from scipy import stats
 
 from formulanas.cli.main import main
 from formulanas.compare.compare import compare_table, compare_targets
-from formulanas.compare.friedman import Ranking, friedman
 from formulanas.compare.results import read_results
-from formulanas.compare.seeds import difference, differences
-from formulanas.compare.table import Table, read_table
+from formulanas.compare.table import read_table
 from formulanas.errors import InputError
 from formulanas.formula.published import published
 from formulanas.records import write_json, write_yaml
-from formulanas.report.comparison import verdicts
-from formulanas.report.rank_figures import cliques
+from formulanas.statistics.differences import difference, differences
+from formulanas.statistics.friedman import Ranking, friedman
+from formulanas.statistics.scores import Scores
 
 LIAO_TABLE_1 = """method,cifar10_top1,cifar10_top5,cifar100_top1,cifar100_top5,imagenet_top1,imagenet_top5
 ResNet18,94.32,99.76,76.60,93.36,68.63,88.58
@@ -61,10 +60,10 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["compare", *arguments])
 
 
-def table(*rows: Sequence[float]) -> Table:
+def table(*rows: Sequence[float]) -> Scores:
     """A table of methods a, b, c, ... from their values."""
     columns = tuple(f"d{place}" for place in range(len(rows[0])))
-    return Table(tuple("abcdefghij"[: len(rows)]), columns, tuple(tuple(map(float, row)) for row in rows))
+    return Scores(tuple("abcdefghij"[: len(rows)]), columns, tuple(tuple(map(float, row)) for row in rows))
 
 
 def ranking_of(path: Path, columns: Sequence[str] = (), alpha: float = 0.05) -> Ranking:
@@ -320,9 +319,9 @@ def test_two_methods_are_compared_over_their_seeds(tmp_path: Path) -> None:
     folders += [retrained(tmp_path, "resnet-s", seed, 0.54 + 0.11 * seed) for seed in range(3)]
     comparison = compare_targets([*folders, folders[0]])
     assert comparison.ranking is None
-    assert verdicts(comparison) == [
-        "resnet-s is better than resnet on cifar10_top1: +5.00 points, 95 % interval +2.52 to +7.48 "
-        "(paired by seed, n = 3)."
+    assert comparison.statements() == [
+        "resnet-s is better than resnet on cifar10_top1 (+5.00 points, 95 % interval +2.52 to +7.48, "
+        "paired by seed, n = 3)."
     ]
     document = json.loads(invoke(*folders, "--json").stdout)
     assert document["values"] == {"resnet": {"cifar10_top1": 60}, "resnet-s": {"cifar10_top1": 65}}
@@ -342,7 +341,7 @@ def test_three_methods_on_two_data_sets_are_ranked_by_their_means(tmp_path: Path
     assert ranking is not None
     ranks = dict(zip(ranking.methods, ranking.average_ranks, strict=True))
     assert ranks == {"plain": 3, "resnet": 2, "resnet-s": 1}
-    assert compare_targets([str(tmp_path)], ["top5"]).table.columns == ("cifar10_top5", "cifar100_top5")
+    assert compare_targets([str(tmp_path)], ["top5"]).scores.columns == ("cifar10_top5", "cifar100_top5")
 
 
 def test_a_method_without_a_data_set_is_named(tmp_path: Path) -> None:
@@ -363,7 +362,7 @@ def test_recipes_are_never_mixed_silently(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "recipes differ on cifar10, such as cifar aaaa1111" in result.stdout
     folders.append(retrained(tmp_path, "resnet", 0, 0.9, recipe="bbbb2222"))
-    assert read_results(folders, mixed=True).table().methods == ("resnet aaaa1111", "plain", "resnet bbbb2222")
+    assert read_results(folders, mixed=True).scores().methods == ("resnet aaaa1111", "plain", "resnet bbbb2222")
 
 
 def test_recipes_may_differ_between_data_sets(tmp_path: Path) -> None:
@@ -381,10 +380,10 @@ def test_names_tell_methods_apart(tmp_path: Path) -> None:
         retrained(tmp_path, resnet, 0, 0.5, name="0123456789ab"),
         retrained(tmp_path, "resnet", 0, 0.6, backbone_name="resnet18"),
     ]
-    assert read_results(folders).table().methods == ("resnet cifar-resnet-20", "resnet resnet18")
+    assert read_results(folders).scores().methods == ("resnet cifar-resnet-20", "resnet resnet18")
     twice = ["x[n] = x[n-1] + 0.5 * F[n](x[n-1])", "x[n] = x[n-1] + 0.25 * F[n](x[n-1])"]
     folders = [retrained(tmp_path / str(each), text, 0, 0.5, name="run:best") for each, text in enumerate(twice)]
-    assert read_results(folders).table().methods == tuple(f"run:best: {text}" for text in twice)
+    assert read_results(folders).scores().methods == tuple(f"run:best: {text}" for text in twice)
 
 
 def test_a_seed_counts_once(tmp_path: Path) -> None:
@@ -412,14 +411,14 @@ def test_a_name_stands_for_its_retrainings_in_runs(tmp_path: Path, monkeypatch: 
 
 def test_the_sentence_says_what_may_be_claimed(liao: Path, tmp_path: Path) -> None:
     """All are not alike, but no two can be told apart; who is better than whom; nothing at all."""
-    assert verdicts(compare_table(liao, ["top1"]))[0].startswith("The methods are not all alike over 3 data sets")
+    assert compare_table(liao, ["top1"]).statements()[0].startswith("The methods are not all alike over 3 data sets")
     assert (
         "differ by 6.00 at most, less than the critical difference of 6.06"
         in invoke("--table", str(liao), "--columns", "top1").stdout
     )
-    assert verdicts(compare_table(liao))[0].endswith("No other two (22 pairs) can be told apart.")
+    assert compare_table(liao).statements()[0].endswith("No other two (22 pairs) can be told apart.")
     nothing = written(tmp_path, "m,d,e\na,1,3\nb,2,2\nc,3,1\n")
-    assert verdicts(compare_table(nothing))[0].startswith("No difference may be claimed")
+    assert compare_table(nothing).statements()[0].startswith("No difference may be claimed")
 
 
 def test_measures_of_one_data_set_are_no_independent_columns(liao: Path) -> None:
@@ -441,7 +440,7 @@ def test_json_has_the_contract_s_keys(liao: Path) -> None:
 
 def test_bars_join_the_methods_that_cannot_be_told_apart(liao: Path) -> None:
     """By hand over six columns, CD 4.286: from 2.17 up to 3.92, and from 3.08 up to 7.33, which is 4.25 apart."""
-    spans = cliques(ranking_of(liao))
+    spans = ranking_of(liao).cliques
     assert spans == [pytest.approx((2.1667, 3.9167), abs=1e-3), pytest.approx((3.0833, 7.3333), abs=1e-3)]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from formulanas.report.leaderboard import rank, verdict
+from formulanas.statistics.leaderboard import rank, verdict
 
 
 def trial(number: int, key: str, value: float, **facts: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_a_lead_within_the_noise_is_no_win() -> None:
     trials = [trial(0, "a", 0.6, point="plain"), trial(1, "b", 0.6)]
     documents = confirmations("a", 0.50, 0.50, 0.50) + confirmations("b", 0.51, 0.53, 0.49)
     said = verdict(rank(trials, documents, {}), documents)
-    assert said == "trial 1 cannot be told from plain (+1.0 points, 95 % interval -4.0 to +6.0, n = 3)"
+    assert said == "trial 1 cannot be told from plain (+1.0 points, 95 % interval -4.0 to +6.0, paired by seed, n = 3)"
 
 
 def test_a_lead_beyond_the_noise_is_a_win() -> None:
@@ -59,7 +59,7 @@ def test_a_lead_beyond_the_noise_is_a_win() -> None:
     trials = [trial(0, "a", 0.6), trial(1, "b", 0.6)]
     documents = confirmations("a", 0.50, 0.60, 0.70) + confirmations("b", 0.54, 0.65, 0.76)
     said = verdict(rank(trials, documents, {}), documents)
-    assert said == "trial 1 is better than trial 0 (+5.0 points, 95 % interval +2.5 to +7.5, n = 3)"
+    assert said == "trial 1 is better than trial 0 (+5.0 points, 95 % interval +2.5 to +7.5, paired by seed, n = 3)"
 
 
 def test_the_best_named_rival_is_compared_as_well() -> None:
@@ -67,5 +67,8 @@ def test_the_best_named_rival_is_compared_as_well() -> None:
     trials = [trial(0, "a", 0.6, point="resnet"), trial(1, "b", 0.6), trial(2, "c", 0.6)]
     documents = confirmations("a", 0.4) + confirmations("b", 0.5) + confirmations("c", 0.6)
     said = verdict(rank(trials, documents, {}), documents)
-    assert said == "one seed each cannot tell trial 2 from trial 1; one seed each cannot tell trial 2 from resnet"
+    assert said == (
+        "trial 2 cannot be told from trial 1 (+10.0 points, n = 1 and 1; 2 seeds each are the least); "
+        "trial 2 cannot be told from resnet (+20.0 points, n = 1 and 1; 2 seeds each are the least)"
+    )
     assert verdict(rank(trials[:1], documents[:1], {}), documents[:1]) == ""

@@ -60,7 +60,7 @@ def test_several_objectives_have_true_states(tmp_path: Path) -> None:
 
 def test_the_pareto_front_by_hand() -> None:
     """Of (0.9, 10), (0.8, 5), (0.7, 7) the third is beaten in both; the first two are not."""
-    from formulanas.report.leaderboard import rank
+    from formulanas.statistics.leaderboard import rank
 
     documents = [
         {
@@ -93,9 +93,9 @@ def test_what_exceeds_a_measured_limit_is_not_trained(tmp_path: Path) -> None:
 
 def test_the_best_is_within_the_limits() -> None:
     """A baseline beyond them comes last whatever its accuracy, and is on no front; the confirmation's top leaves it out."""
-    from formulanas.report.leaderboard import rank
     from formulanas.search.confirm import choose
     from formulanas.search.space.settings import ConfirmSettings
+    from formulanas.statistics.leaderboard import rank
 
     documents = [
         {

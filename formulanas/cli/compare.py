@@ -38,7 +38,7 @@ def compare(
     Three methods on two data sets or more are ranked; fewer are compared by their seeds. A table has a method a row.
     """
     from formulanas.compare.compare import compare_table, compare_targets
-    from formulanas.report.comparison import print_comparison, verdicts
+    from formulanas.report.comparison import print_comparison
     from formulanas.report.figures import check_figure_path
     from formulanas.report.rank_figures import draw_ranking
 
@@ -58,9 +58,9 @@ def compare(
     if plot:
         if compared.ranking is None:
             raise InputError("--plot draws ranks, of 3 methods on 2 data sets or more; here seeds are compared")
-        draw_ranking(plot, compared.ranking, ", ".join(compared.table.columns))
+        draw_ranking(plot, compared.ranking, ", ".join(compared.scores.columns))
         click.echo(f"drawn in {plot}", err=True)
     if as_json:
-        print_json({**compared.to_json(), "verdict": " ".join(verdicts(compared))})
+        print_json(compared.to_json())
     else:
         print_comparison(console(False, err=False), compared)

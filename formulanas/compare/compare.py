@@ -6,38 +6,44 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from formulanas.compare.friedman import RANKING_KEYS, Ranking, friedman
 from formulanas.compare.results import read_results
-from formulanas.compare.seeds import Difference, differences
-from formulanas.compare.table import Table, read_table
+from formulanas.compare.table import choose, read_table
 from formulanas.errors import InputError
+from formulanas.statistics.differences import Difference, differences
+from formulanas.statistics.friedman import RANKING_KEYS, Ranking, friedman
+from formulanas.statistics.scores import Scores
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The methods and their values, and either their `ranking` or their `differences` over seeds."""
 
-    table: Table
+    scores: Scores
     alpha: float
     ranking: Ranking | None = None
     differences: tuple[Difference, ...] = ()
     num_seeds: tuple[int, int] | None = None  # the fewest and the most that a value is the mean of
     note: str = ""  # what weakens it
 
+    def statements(self) -> list[str]:
+        """What may be said: a sentence on the ranks, or one for every two methods on a data set."""
+        return [self.ranking.statement] if self.ranking else [f"{each.statement()}." for each in self.differences]
+
     def to_json(self) -> dict[str, Any]:
         """The comparison as `compare --json` prints it; what belongs to ranks is null where there is no ranking."""
-        cells = (dict(zip(self.table.columns, row, strict=True)) for row in self.table.values)
+        cells = (dict(zip(self.scores.columns, row, strict=True)) for row in self.scores.values)
         return {
             "values": {
                 method: {column: value for column, value in row.items() if value == value}
-                for method, row in zip(self.table.methods, cells, strict=True)
+                for method, row in zip(self.scores.methods, cells, strict=True)
             },
-            "lower_is_better": sorted(self.table.lower),
+            "lower_is_better": sorted(self.scores.lower),
             **(self.ranking.to_json() if self.ranking else dict.fromkeys(RANKING_KEYS)),
             "alpha": self.alpha,
             "differences": [{**asdict(each), "significant": each.is_significant} for each in self.differences],
             "num_seeds": self.num_seeds,
             "note": self.note,
+            "verdict": " ".join(self.statements()),
         }
 
 
@@ -46,8 +52,8 @@ def compare_table(
 ) -> Comparison:
     """Ranks the methods of a CSV file over its columns, or over those that `columns` chooses."""
     _check(alpha)
-    table = read_table(path, columns, lower_is_better)
-    return Comparison(table, alpha, friedman(table, alpha), note=_dependence(table))
+    scores = read_table(path, columns, lower_is_better)
+    return Comparison(scores, alpha, friedman(scores, alpha), note=_dependence(scores))
 
 
 def compare_targets(
@@ -60,26 +66,26 @@ def compare_targets(
     """
     _check(alpha)
     results = read_results(targets, mixed)
-    table = results.table().chosen(columns or ["top1"])
-    values = results.chosen(table.columns).values
+    scores = choose(results.scores(), columns or ["top1"])
+    values = results.chosen(scores.columns).values
     counts = [len(seeds) for row in values.values() for seeds in row.values()]
     num_seeds = min(counts), max(counts)
-    if len(table.methods) > 2 and len(table.columns) > 1:
-        notes = filter(None, (results.note, _dependence(table)))
-        return Comparison(table, alpha, friedman(table, alpha), (), num_seeds, "; ".join(notes))
+    if len(scores.methods) > 2 and len(scores.columns) > 1:
+        notes = filter(None, (results.note, _dependence(scores)))
+        return Comparison(scores, alpha, friedman(scores, alpha), (), num_seeds, "; ".join(notes))
     pairs = tuple(differences(values, alpha))
     if not pairs:
         raise InputError(
-            f"methods are compared on one data set, but {' and '.join(table.methods)} have none in common "
-            f"({', '.join(table.columns)})"
+            f"methods are compared on one data set, but {' and '.join(scores.methods)} have none in common "
+            f"({', '.join(scores.columns)})"
         )
-    return Comparison(table, alpha, None, pairs, num_seeds, results.note)
+    return Comparison(scores, alpha, None, pairs, num_seeds, results.note)
 
 
-def _dependence(table: Table) -> str:
+def _dependence(scores: Scores) -> str:
     """What is said where several columns are of one data set, by the first words of their names."""
     first: dict[str, str] = {}
-    for name in table.columns:
+    for name in scores.columns:
         other = first.setdefault(re.split(r"[\W_]", name)[0].lower(), name)
         if other != name:
             return (

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from formulanas.compare.table import Table
 from formulanas.errors import InputError
 from formulanas.formula.bind import bind
 from formulanas.formula.published import published_names
 from formulanas.records import read_json, read_yaml
+from formulanas.statistics.scores import Scores
 from formulanas.store.models import RETRAIN_FILE
 from formulanas.store.runs import RUNS_DIR
 from formulanas.store.targets import resolve
@@ -43,14 +43,14 @@ class Results:
     values: dict[str, dict[str, dict[int, float]]]
     note: str = ""
 
-    def table(self) -> Table:
+    def scores(self) -> Scores:
         """The means over seeds."""
         columns = tuple(dict.fromkeys(column for row in self.values.values() for column in row))
         rows = (
             tuple(round(fmean(row[name].values()), 9) if name in row else float("nan") for name in columns)
             for row in self.values.values()
         )
-        return Table(tuple(self.values), columns, tuple(rows))
+        return Scores(tuple(self.values), columns, tuple(rows))
 
     def chosen(self, columns: Sequence[str]) -> "Results":
         """The results on `columns` alone."""

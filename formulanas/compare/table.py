@@ -4,54 +4,35 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
 from formulanas.errors import InputError, unknown_name
+from formulanas.statistics.scores import Scores
 
 ERROR = re.compile(r"error", re.IGNORECASE)  # in a column's name: the less, the better
 
 
-@dataclass(frozen=True)
-class Table:
-    """One value a method and data set, NaN where there is none; `lower` are the columns where less is better."""
-
-    methods: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: tuple[tuple[float, ...], ...]  # a row a method
-    lower: frozenset[str] = frozenset()
-
-    def chosen(self, wanted: Sequence[str]) -> "Table":
-        """The table of the columns that `wanted` names: by words of their names, cifar10 or top1, else by parts."""
-        kept: set[str] = set()
-        for each in wanted:
-            word = re.compile(rf"(?<![^\W_]){re.escape(each)}(?![^\W_])", re.IGNORECASE)
-            found = {name for name in self.columns if word.search(name)}
-            found = found or {name for name in self.columns if each.lower() in name.lower()}
-            if not each or not found:
-                raise InputError(f"{unknown_name('column of numbers', each, self.columns)} (--columns)")
-            kept |= found
-        places = [place for place, name in enumerate(self.columns) if name in kept]
-        return Table(
-            self.methods,
-            tuple(self.columns[place] for place in places),
-            tuple(tuple(row[place] for place in places) for row in self.values),
-            self.lower & kept,
-        )
-
-    def missing(self) -> list[tuple[str, str]]:
-        """The methods and columns without a value."""
-        cells = zip(self.methods, self.values, strict=True)
-        return [
-            (method, name)
-            for method, row in cells
-            for name, cell in zip(self.columns, row, strict=True)
-            if cell != cell
-        ]
+def choose(scores: Scores, wanted: Sequence[str]) -> Scores:
+    """The scores of the columns that `wanted` names: by words of their names, cifar10 or top1, else by parts."""
+    kept: set[str] = set()
+    for each in wanted:
+        word = re.compile(rf"(?<![^\W_]){re.escape(each)}(?![^\W_])", re.IGNORECASE)
+        found = {name for name in scores.columns if word.search(name)}
+        found = found or {name for name in scores.columns if each.lower() in name.lower()}
+        if not each or not found:
+            raise InputError(f"{unknown_name('column of numbers', each, scores.columns)} (--columns)")
+        kept |= found
+    places = [place for place, name in enumerate(scores.columns) if name in kept]
+    return Scores(
+        scores.methods,
+        tuple(scores.columns[place] for place in places),
+        tuple(tuple(row[place] for place in places) for row in scores.values),
+        scores.lower & kept,
+    )
 
 
-def read_table(path: Path, wanted: Sequence[str] = (), lower_is_better: bool = False) -> Table:
+def read_table(path: Path, wanted: Sequence[str] = (), lower_is_better: bool = False) -> Scores:
     """The table in a CSV file with a heading line: the first column names the method, columns of numbers are results.
 
     Columns without any number describe the method and are left out, as are columns that `wanted` does not choose.
@@ -69,8 +50,8 @@ def read_table(path: Path, wanted: Sequence[str] = (), lower_is_better: bool = F
     places = [[heading.index(name) for name in (left[0], *numeric)]]
     if right:
         places.append([heading.index(name + suffix) for name in (left[0], *numeric)])
-    blank = Table((), names, ())
-    chosen = (blank.chosen(wanted) if wanted else blank).columns
+    blank = Scores((), names, ())
+    chosen = (choose(blank, wanted) if wanted else blank).columns
     methods: dict[str, int] = {}
     values: list[tuple[float, ...]] = []
     for block in places:
@@ -87,7 +68,7 @@ def read_table(path: Path, wanted: Sequence[str] = (), lower_is_better: bool = F
             cells = zip(names, block[1:], strict=True)
             values.append(tuple(_number(row[at], name, column, line, path) for column, at in cells if column in chosen))
     lower = frozenset(name for name in chosen if lower_is_better or ERROR.search(name))
-    return Table(tuple(methods), chosen, tuple(values), lower)
+    return Scores(tuple(methods), chosen, tuple(values), lower)
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from formulanas.compare.friedman import Ranking
+from formulanas.statistics.friedman import Ranking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,25 +16,13 @@ def draw_ranking(path: Path, ranking: Ranking, title: str) -> None:
     from matplotlib.figure import Figure
 
     k = len(ranking.methods)
-    heights = [ROW * k + 0.9, ROW * ((k + 1) // 2) + 0.9 + 0.08 * len(cliques(ranking))]
+    heights = [ROW * k + 0.9, ROW * ((k + 1) // 2) + 0.9 + 0.08 * len(ranking.cliques)]
     figure = Figure(figsize=(8.5, sum(heights) + 0.6), layout="constrained")
     figure.suptitle(title, fontsize=10, wrap=True)
     upper, lower = figure.subplots(2, 1, height_ratios=heights)
     _draw_intervals(upper, ranking)
     _draw_diagram(lower, ranking)
     figure.savefig(path, dpi=150)
-
-
-def cliques(ranking: Ranking) -> list[tuple[float, float]]:
-    """The first and last ranks of each largest group in which no two methods are a critical difference apart."""
-    ranks = sorted(ranking.average_ranks)
-    spans: list[tuple[float, float]] = []
-    for place, first in enumerate(ranks):
-        last = max(rank for rank in ranks if rank - first < ranking.critical_difference)
-        group = [rank for rank in ranks[place:] if rank <= last]
-        if len(group) > 1 and (not spans or last > spans[-1][1]):
-            spans.append((first, last))
-    return spans
 
 
 def _draw_intervals(axes: "Axes", ranking: Ranking) -> None:
@@ -52,7 +40,7 @@ def _draw_intervals(axes: "Axes", ranking: Ranking) -> None:
 
 def _draw_diagram(axes: "Axes", ranking: Ranking) -> None:
     """The critical-difference diagram of Demsar (2006): a bar joins methods that cannot be told apart."""
-    k, spans = len(ranking.methods), cliques(ranking)
+    k, spans = len(ranking.methods), ranking.cliques
     ordered = sorted(zip(ranking.average_ranks, ranking.methods, strict=True))
     top, step = 0.35 + 0.3 * len(spans), 1.0
     rows = (k + 1) // 2

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from formulanas.formula.published import published_names
 from formulanas.records import read_json
-from formulanas.report.leaderboard import rank
+from formulanas.statistics.leaderboard import rank
 from formulanas.store.runs import Run, is_locked
 
 

@@ -13,19 +13,12 @@ from formulanas.architecture.architecture import Architecture
 from formulanas.data.catalogue import dataset
 from formulanas.data.training_set import read_training_set
 from formulanas.formula.bind import bind
-from formulanas.report.audit import (
-    MIN_PAIRS,
-    Agreement,
-    Audit,
-    agreement,
-    completed,
-    proxy_agreement,
-    winner_probabilities,
-)
-from formulanas.report.leaderboard import Row, compare
 from formulanas.search.screening.predictors import BATCH_SIZE, PREDICTORS, predict
 from formulanas.search.space.proxy import Proxy
 from formulanas.seeds import derive_seed
+from formulanas.statistics.agreement import MIN_PAIRS, Agreement, agreement
+from formulanas.statistics.audit import Audit, proxy_agreement, winner_probabilities
+from formulanas.statistics.leaderboard import Contender, accuracies, against, completed
 from formulanas.store.runs import with_changes
 
 Documents = Sequence[Mapping[str, Any]]
@@ -39,7 +32,7 @@ class Outcome:
 
     trials: Documents
     confirmations: Documents
-    rows: list[Row]
+    rows: list[Contender]
 
 
 def audit(proxy: Proxy, seed: int, found: Outcome, random_arm: Outcome | None) -> Audit:
@@ -55,7 +48,7 @@ def audit(proxy: Proxy, seed: int, found: Outcome, random_arm: Outcome | None) -
             "formula": rival.formula,
             "mean": rival.mean,
             "n": rival.n,
-            "verdict": compare(found.rows[0], rival, both),
+            "verdict": against(found.rows[0], rival, accuracies(both)),
         }
     return Audit(
         proxy=proxy_agreement(found.trials, found.confirmations),

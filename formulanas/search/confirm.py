@@ -10,12 +10,12 @@ from rich.markup import escape
 from formulanas.architecture.backbone import Backbone
 from formulanas.recipe import Recipe
 from formulanas.records import read_json, write_json
-from formulanas.report.audit import completed
 from formulanas.report.progress import Reporter
 from formulanas.search.executors.work import MAX_RETRIES, Message, Task
 from formulanas.search.space.proxy import Proxy
 from formulanas.search.space.settings import ConfirmSettings
 from formulanas.seeds import derive_seed
+from formulanas.statistics.leaderboard import completed
 from formulanas.store.runs import Run, with_changes
 
 FOLDER = "confirm"

@@ -18,8 +18,7 @@ from rich.console import Console
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula.published import published_names
 from formulanas.records import from_mapping, to_plain, write_json, write_text, write_yaml
-from formulanas.report.audit import Audit, print_audit
-from formulanas.report.leaderboard import Row, print_leaderboard, rank, verdict
+from formulanas.report.leaderboard import print_audit, print_leaderboard
 from formulanas.report.progress import Reporter, duration
 from formulanas.search.audit import Outcome, audit
 from formulanas.search.confirm import Confirmations, choose, confirmation_recipe, read_confirmations
@@ -33,6 +32,8 @@ from formulanas.search.space.space import SpaceDocument, read_space
 from formulanas.search.study.pruners import find_pruner
 from formulanas.search.study.study import count_states
 from formulanas.seeds import derive_seed
+from formulanas.statistics.audit import Audit
+from formulanas.statistics.leaderboard import Contender, rank, verdict
 from formulanas.store.runs import LEADERBOARD_FILE, RUNS_DIR, STUDY_FILE, Run, find_run, locked, runs
 
 EXECUTORS = ("local", "ray")
@@ -45,13 +46,13 @@ class Leaderboard:
     """The outcome of a search: its rows, best first, and how many trials ended in which state."""
 
     run: str
-    rows: list[Row]
+    rows: list[Contender]
     trials: dict[str, int]
     verdict: str  # what may be said of the winner
     audit: Audit
 
     @property
-    def best(self) -> Row:
+    def best(self) -> Contender:
         """The winner: the best mean of the confirmation."""
         return self.rows[0]
 

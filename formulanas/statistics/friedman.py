@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from formulanas.compare.table import Table
 from formulanas.errors import InputError
+from formulanas.statistics.scores import Scores
 
 RANKING_KEYS = (  # of a ranking in JSON
     "average_ranks",
@@ -56,6 +56,38 @@ class Ranking:
             if worse[0] - better[0] >= self.critical_difference
         ]
 
+    @property
+    def cliques(self) -> list[tuple[float, float]]:
+        """The first and last ranks of each largest group in which no two methods are a critical difference apart."""
+        ranks = sorted(self.average_ranks)
+        spans: list[tuple[float, float]] = []
+        for at, first in enumerate(ranks):
+            last = max(rank for rank in ranks if rank - first < self.critical_difference)
+            group = [rank for rank in ranks[at:] if rank <= last]
+            if len(group) > 1 and (not spans or last > spans[-1][1]):
+                spans.append((first, last))
+        return spans
+
+    @property
+    def statement(self) -> str:
+        """What may be said, in a sentence."""
+        over = f"over {self.num_datasets} data sets, at alpha {self.alpha:g}"
+        pairs = self.significant_pairs
+        if self.p_value >= self.alpha:
+            return f"No difference may be claimed: that the methods are alike is not rejected {over}."
+        if not pairs:
+            spread = max(self.average_ranks) - min(self.average_ranks)
+            return (
+                f"The methods are not all alike {over}, but no two of them can be told apart: their average ranks "
+                f"differ by {spread:.2f} at most, less than the critical difference of {self.critical_difference:.2f}."
+            )
+        worse: dict[str, list[str]] = {}
+        for better, other in pairs:
+            worse.setdefault(better, []).append(other)
+        claims = "; ".join(f"{better} is better than {_listed(others)}" for better, others in worse.items())
+        rest = len(self.methods) * (len(self.methods) - 1) // 2 - len(pairs)
+        return f"{claims}, {over}." + (f" No other two ({rest} pairs) can be told apart." if rest else "")
+
     def to_json(self) -> dict[str, Any]:
         """The ranking as `compare --json` prints it."""
         ranks = dict(zip(self.methods, self.average_ranks, strict=True))
@@ -65,23 +97,23 @@ class Ranking:
         return dict(zip(RANKING_KEYS, (*values, self.critical_difference, pairs), strict=True))
 
 
-def friedman(table: Table, alpha: float = 0.05) -> Ranking:
+def friedman(scores: Scores, alpha: float = 0.05) -> Ranking:
     """Ranks the methods on each data set, and tests whether they differ.
 
     Raises InputError for fewer than three methods or two data sets, a missing value, and methods that are all equal.
     """
-    k, n = len(table.methods), len(table.columns)
+    k, n = len(scores.methods), len(scores.columns)
     if k < 3:
-        raise InputError(f"3 <= methods must hold for Friedman's test, but got {k} ({', '.join(table.methods)})")
+        raise InputError(f"3 <= methods must hold for Friedman's test, but got {k} ({', '.join(scores.methods)})")
     if n < 2:
         raise InputError(
-            f"2 <= data sets must hold for Friedman's test, but got {n} ({', '.join(table.columns)}); "
+            f"2 <= data sets must hold for Friedman's test, but got {n} ({', '.join(scores.columns)}); "
             "add a data set, or choose more --columns"
         )
-    for method, column in table.missing():
+    for method, column in scores.missing():
         raise InputError(f"each method has a value on each data set, but {method} has none on {column}; see --columns")
-    signs = np.array([1 if name in table.lower else -1 for name in table.columns])
-    ranks = stats.rankdata(signs * np.array(table.values), axis=0)  # (methods, data sets)
+    signs = np.array([1 if name in scores.lower else -1 for name in scores.columns])
+    ranks = stats.rankdata(signs * np.array(scores.values), axis=0)  # (methods, data sets)
     if np.ptp(ranks) == 0:
         raise InputError("the methods are equal on every data set: there is nothing to rank")
     test = stats.friedmanchisquare(*ranks)
@@ -91,7 +123,7 @@ def friedman(table: Table, alpha: float = 0.05) -> Ranking:
     orders = factorial(k) // prod(factorial(count) for count in Counter(ranks[:, 0].tolist()).values())
     q = float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / sqrt(2)
     return Ranking(
-        methods=table.methods,
+        methods=scores.methods,
         average_ranks=tuple(float(rank) for rank in ranks.mean(axis=1)),
         num_datasets=n,
         ties=any(len(set(column)) < k for column in ranks.T.tolist()),
@@ -103,3 +135,7 @@ def friedman(table: Table, alpha: float = 0.05) -> Ranking:
         alpha=alpha,
         critical_difference=q * sqrt(k * (k + 1) / (6 * n)),
     )
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
