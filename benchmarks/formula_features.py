@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 
 from formulanas.analysis.growth import growth
 from formulanas.analysis.paths import paths
-from formulanas.analysis.variance import variance
+from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.variance import variance
 from formulanas.formula.bind import bind
 from formulanas.search.samplers.candidates import Candidates
 from formulanas.search.samplers.features import features, kernel
@@ -52,7 +53,7 @@ def algebra(table: Formulas, keys: list[str]) -> Array:
             [
                 math.log(float(rows[key]["params"])),
                 growth(bound) or 0.0,
-                math.log(variance(bound, backbone, (3, 32, 32)).blocks[-1]),
+                math.log(variance(Architecture(bound, backbone, (3, 32, 32), 10)).blocks[-1]),
                 lengths @ gross / gross.sum(),
                 math.log(gross.sum()),
                 net.sum(),

@@ -14,7 +14,7 @@ from formulanas.architecture.backbone import Backbone
 from formulanas.errors import InputError
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import Network, build
-from formulanas.training.branch_parallel import blocks, split, train_on_two
+from formulanas.training.branch_parallel import added_branches, split, train_on_two
 from formulanas.training.training import Training
 
 CPU, BASE, SECOND = (torch.device(name) for name in ("cpu", "cuda:0", "cuda:1"))
@@ -42,12 +42,14 @@ def test_the_second_device_begins_before_the_first() -> None:
     found = network(4)
     split(found, CPU)
     lines = found.source.splitlines()
-    assert [line.strip() for line in lines[3:8]] == [
+    assert [line.strip() for line in lines[3:10]] == [
         "v3 = elsewhere(v0, self.stage1_block1_F3, self.stage1_block1_F4)",
         "v1 = self.stage1_block1_F(v0)",
         "v2 = self.stage1_block1_F2(v0)",
-        "v5 = v0 + v1 + v2 + v3.to(v1.device, non_blocking=True)",
-        "del v0, v1, v2, v3",
+        "v3_here = v3.to(v1.device, non_blocking=True)",
+        "del v3",
+        "v5 = v0 + v1 + v2 + v3_here",
+        "del v0, v1, v2, v3_here",
     ]
 
 
@@ -82,7 +84,8 @@ class Places(TorchDispatchMode):
 def test_each_function_works_where_its_weights_are() -> None:
     """On two GPUs that only track devices, every operation has its inputs in one place, and the logits are on the first."""
     found = network(4)
-    second = {module for block in blocks(found.architecture.plan) for module in block.modules[block.num_first :]}
+    groups = added_branches(found.architecture.plan)
+    second = {module for group in groups for module in group.modules[(len(group.modules) + 1) // 2 :]}
     split(found, CPU)
     mode = FakeTensorMode()
 

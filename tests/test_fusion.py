@@ -8,11 +8,11 @@ from torch.nn import functional
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
 from formulanas.architecture.layers import Conv
+from formulanas.architecture.lines import Call, Line, Variable, WeightedSum
 from formulanas.architecture.plan import Plan
-from formulanas.architecture.planner import Line
 from formulanas.formula.bind import bind
 from formulanas.network import fusion
-from formulanas.network.fusion import Measured, branches, fuse, fuse_where_faster, fused, fused_sum, measure
+from formulanas.network.fusion import Measured, fuse, fuse_where_faster, fused, fused_sum, fusible, measure
 from formulanas.network.network import Network, build
 
 MULTI_RESIDUAL = "x[n] = x[n-1] + sum(F[n, j](x[n-1]), (j, 1, 3))"
@@ -56,7 +56,7 @@ def copied(plain: Network) -> Network:
 def fused_twin(plain: Network) -> Network:
     """A copy of a network, in its layout, with all its groups of branches fused."""
     twin = copied(plain)
-    fuse(twin, branches(twin.architecture.plan))
+    fuse(twin, fusible(twin.architecture.plan))
     assert "fused" in twin.source
     return twin
 
@@ -90,7 +90,7 @@ def test_training_mode_is_the_same_function(formula: str, backbone: str, layout:
 def test_the_memory_format_is_kept(backbone: str, layout: torch.memory_format) -> None:
     """A sum lies in memory as the input does, so that no later layer has to convert it."""
     plain = network(backbone=BACKBONES[backbone]).to(memory_format=layout)
-    modules = [plain.get_submodule(name) for name in branches(plain.architecture.plan)[1].modules]
+    modules = [plain.get_submodule(name) for name in fusible(plain.architecture.plan)[1].modules]
     value = torch.randn(2, BACKBONES[backbone].widths[0], 8, 8).double().contiguous(memory_format=layout)
     assert fused_sum(value, *modules).is_contiguous(memory_format=layout)
 
@@ -152,7 +152,7 @@ def test_fusing_can_be_undone() -> None:
 
 def test_branches_are_calls_of_equal_layers_on_one_variable() -> None:
     """Three functions a block, in the order of the blocks; the shortcut that enters stage 2 stays out."""
-    groups = branches(network().architecture.plan)
+    groups = fusible(network().architecture.plan)
     assert [group.modules for group in groups] == [
         tuple(f"{block}_{name}" for name in ("F", "F2", "F3"))
         for block in ("stage1_block1", "stage1_block2", "stage2_block1")
@@ -172,7 +172,7 @@ def test_branches_are_calls_of_equal_layers_on_one_variable() -> None:
 )
 def test_what_is_not_fused(formula: str, backbone: Backbone) -> None:
     """One function, those of two inputs or shapes, one called twice, and layers that mix channels stay as they are."""
-    assert branches(network(formula, backbone).architecture.plan) == ()
+    assert fusible(network(formula, backbone).architecture.plan) == ()
 
 
 @pytest.mark.parametrize(
@@ -190,29 +190,29 @@ def test_only_plain_sums_are_taken_as_one(formula: str, added: bool) -> None:
     """Outputs that are only added up need not exist one by one; those with coefficients or other readers do."""
     plain = network(formula, BACKBONES["preactivation"])
     twin = fused_twin(plain)
-    assert {group.added for group in branches(plain.architecture.plan)[:-1]} == {added}
+    assert {group.added for group in fusible(plain.architecture.plan)[:-1]} == {added}
     torch.testing.assert_close(plain(images()), twin(images()), rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize(
-    ("code", "added"),
+    ("terms", "added"),
     [
-        ("v0 + v1 + v2", True),
-        ("v1 + v2 - v0", True),
-        ("v1 + v2 + 0.5", True),
-        ("v0 - v1 + v2", False),
-        ("-v1 + v2", False),
-        ("0.5 * v1 + v2", False),
-        ("v1 + v2 * v0", False),
-        ("v1 + v0 + v2", False),
+        (((1, "v0"), (1, "v1"), (1, "v2")), True),
+        (((1, "v1"), (1, "v2"), (-1, "v0")), True),
+        (((1, "v0"), (-1, "v1"), (1, "v2")), False),
+        (((-1, "v1"), (1, "v2")), False),
+        (((0.5, "v1"), (1, "v2")), False),
+        (((1, "v1"), (1, "v0"), (1, "v2")), False),
+        (((1, "v2"), (1, "v1")), False),
     ],
 )
-def test_a_sum_is_known_by_its_text(code: str, added: bool) -> None:
-    """The outputs stand side by side with plus signs and without factors."""
+def test_outputs_are_added_where_they_stand_side_by_side(terms: tuple[tuple[float, str], ...], added: bool) -> None:
+    """In the order of the calls, each with the coefficient 1; elsewhere rounding would differ."""
     conv = (Conv(4, 4, 3),)
-    lines = [Line(f"v{at}", f"self.m{at}(v0)", ("v0",), f"m{at}") for at in (1, 2)]
-    plan = Plan({"m1": conv, "m2": conv}, (*lines, Line("v3", code, ("v0", "v1", "v2"))), 0)
-    assert [group.added for group in branches(plan)] == [added]
+    calls = [Line((f"v{at}",), Call(f"m{at}", (Variable("v0"),))) for at in (1, 2)]
+    total = WeightedSum(tuple(float(c) for c, _ in terms), tuple(Variable(name) for _, name in terms))
+    plan = Plan({"m1": conv, "m2": conv}, {}, (*calls, Line(("v3",), total)), {}, 0)
+    assert [group.added for group in fusible(plan)] == [added]
 
 
 def test_measuring_leaves_the_network_alone() -> None:
@@ -220,7 +220,7 @@ def test_measuring_leaves_the_network_alone() -> None:
     plain = network()
     before, state = copied(plain), torch.get_rng_state()
     found = measure(plain, images(), rounds=2)
-    assert [each.group for each in found] == list(branches(plain.architecture.plan))
+    assert [each.group for each in found] == list(fusible(plain.architecture.plan))
     assert [each.shape for each in found] == [(6, 8, 8, 8), (6, 8, 8, 8), (6, 8, 8, 8)]
     assert found[0].median == found[1].median > 0  # the same layers on the same shape are measured once
     assert plain.training
@@ -243,6 +243,6 @@ def test_the_margin_decides(margin: float, chosen: bool, monkeypatch: pytest.Mon
 
 def test_a_clear_margin_holds_for_three_of_four_pairs() -> None:
     """A median above the margin is not enough where many pairs were slower."""
-    group = branches(network().architecture.plan)[0]
+    group = fusible(network().architecture.plan)[0]
     assert not Measured(group, (1, 8, 8, 8), median=1.2, low=0.9).is_faster
     assert Measured(group, (1, 8, 8, 8), median=1.2, low=1.1).is_faster

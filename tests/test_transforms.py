@@ -49,7 +49,7 @@ def test_the_forms_of_resnext_cost_the_same() -> None:
     """Their block of 256 channels with C = 32, d = 4 has 70,144 weights in each form (1611.05431, section 3)."""
     style = replace(STYLE, cardinality=32)
     for form in FORMS:
-        layers = TRANSFORMS[form](256, 256, 1, style)
+        layers = TRANSFORMS[form].layers(256, 256, 1, style)
         assert num_params(layers) - 2 * (128 + 128 + 256) == 70_144
         assert macs(layers, (256, 1, 1)) == 70_144
         assert out_shape(layers, (256, 8, 8)) == (256, 8, 8)
@@ -70,7 +70,7 @@ def test_a_darts_cell_by_hand() -> None:
     width = 4
     enter = 24 * width + 2 * width
     separable = 9 * width + width * width + 2 * width  # depthwise, pointwise, norm
-    layers = TRANSFORMS["darts"](48, 4 * width, 1, STYLE)
+    layers = TRANSFORMS["darts"].layers(48, 4 * width, 1, STYLE)
     assert num_params(layers) == 2 * enter + 5 * 2 * separable + separable
     assert out_shape(layers, (48, 8, 8)) == (16, 8, 8)
 
@@ -79,7 +79,7 @@ def test_a_darts_cell_by_hand() -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_cells_have_the_planned_shape(name: str, stride: int) -> None:
     """Normal and reduction cells bring two joined states to the width asked for; every operation gets a gradient."""
-    layers = TRANSFORMS[name](24, 30, stride, STYLE)
+    layers = TRANSFORMS[name].layers(24, 30, stride, STYLE)
     module = build_layers(layers)
     values = torch.randn(2, 24, 8, 8)
     outputs = module(values)
@@ -91,7 +91,7 @@ def test_cells_have_the_planned_shape(name: str, stride: int) -> None:
 
 def test_what_a_cell_reads_is_not_overwritten() -> None:
     """Its operations begin with activations, and read nodes that others read too."""
-    module = build_layers(TRANSFORMS["nasnet"](24, 30, 1, STYLE))
+    module = build_layers(TRANSFORMS["nasnet"].layers(24, 30, 1, STYLE))
     values = torch.randn(2, 24, 8, 8)
     before = values.clone()
     module(values)
@@ -101,7 +101,7 @@ def test_what_a_cell_reads_is_not_overwritten() -> None:
 def test_a_cell_reads_two_states() -> None:
     """An odd number of channels cannot be two states."""
     with pytest.raises(InputError, match="two states"):
-        TRANSFORMS["darts"](9, 16, 1, STYLE)
+        TRANSFORMS["darts"].layers(9, 16, 1, STYLE)
 
 
 def test_mbconv_by_hand() -> None:
@@ -110,7 +110,7 @@ def test_mbconv_by_hand() -> None:
     inside = 192
     weights = 32 * inside + inside * 25 + inside * 64 + 2 * inside * 8 + inside + 8
     norms = 2 * (inside + inside + 64)
-    assert num_params(TRANSFORMS["mbconv"](32, 64, 2, style)) == weights + norms
+    assert num_params(TRANSFORMS["mbconv"].layers(32, 64, 2, style)) == weights + norms
 
 
 def test_an_inception_block_by_hand() -> None:
@@ -118,7 +118,7 @@ def test_an_inception_block_by_hand() -> None:
     inside = 8
     convs = [16 * inside, 16 * inside, 9 * inside**2, 16 * inside, 9 * inside**2, 9 * inside**2]
     weights = sum(convs) + 6 * 2 * inside + 3 * inside * 16 + 16
-    assert num_params(TRANSFORMS["inception"](16, 16, 1, STYLE)) == weights
+    assert num_params(TRANSFORMS["inception"].layers(16, 16, 1, STYLE)) == weights
 
 
 def test_branches_share_the_norm_where_the_shape_changes() -> None:

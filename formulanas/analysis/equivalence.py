@@ -7,13 +7,14 @@ from fractions import Fraction
 from itertools import permutations, product
 from random import Random
 
-from formulanas.analysis.words import EMPTY_SUM, STEM, Letter, Word, WordAlgebra, read, render_weight
+from formulanas.analysis.words import STEM, Letter, Word, WordAlgebra, render_weight
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
 from formulanas.formula.algebra import Algebra
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.coefficients import Scalar
 from formulanas.formula.program import Program, lower
+from formulanas.formula.unroll import unroll
 
 PRIME = 2**127 - 1
 MAX_BLOCKS, FEWEST_BLOCKS = 40, 16
@@ -101,7 +102,7 @@ class _Comparison:
 
     def evaluate(self, program: Program, naming: Mapping[Function, Function], num_blocks: int) -> int:
         algebra = ResidueAlgebra(self.symbol, naming)
-        return algebra.folded(read(program, num_blocks, algebra, {NOTHING: 1}))
+        return algebra.folded(unroll(program, [1] * num_blocks, algebra, {NOTHING: 1}, nothing={}))
 
     def symbol(self, passed: Passed) -> int:
         """The random value of what a path passes in a block, drawn when first met."""
@@ -159,15 +160,12 @@ class ResidueAlgebra(Algebra[Residues]):
         """The sum over all paths, with the value of what each passed in its last block."""
         return sum(self.symbol(passed) * weight for passed, weight in residues.items()) % PRIME
 
-    def operation(self, name: str, value: Residues, block: int) -> Residues:
-        return {} if name == EMPTY_SUM else value
-
 
 def _weight(program: Program, naming: Mapping[Function, Function], num_blocks: int, path: Word) -> Scalar:
     def letter(name: str, branch: int, block: int) -> Letter:
         return Letter(*naming.get((name, branch), (name, branch)), block)
 
-    words = read(program, num_blocks, WordAlgebra(letter, path), STEM)
+    words = unroll(program, [1] * num_blocks, WordAlgebra(letter, path), STEM, nothing={})
     return words.get(path, Fraction(0))
 
 

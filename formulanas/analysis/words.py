@@ -1,24 +1,19 @@
 """Propagation paths one by one: the residual functions that each path passes, and its weight."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from formulanas.errors import InputError
-from formulanas.formula import expressions as ex
 from formulanas.formula.algebra import Algebra
-from formulanas.formula.arithmetic import add
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.coefficients import Scalar
-from formulanas.formula.program import Program, lower
+from formulanas.formula.program import lower
 from formulanas.formula.render import render_number
 from formulanas.formula.unroll import unroll
 
 MAX_BLOCKS, MAX_WORDS = 12, 5_000
-EMPTY_SUM = "empty sum"  # the operation that no formula can write: nothing, whatever it is applied to
-
-V = TypeVar("V")
 
 
 class Letter(NamedTuple):
@@ -49,24 +44,15 @@ def expansion(bound: BoundRecursion, num_blocks: int) -> Words:
             f"1 <= blocks <= {MAX_BLOCKS} must hold where paths are listed one by one, but got {num_blocks}; "
             "without expanding them, paths are counted over thousands of blocks"
         )
-    return read(lower(bound), num_blocks, WordAlgebra(), STEM)
+    return unroll(lower(bound), [1] * num_blocks, WordAlgebra(), STEM, nothing={})
 
 
 def path_polynomial(bound: BoundRecursion, num_blocks: int) -> dict[int, Scalar]:
     """The weights of all paths by length, the lengths without paths left out; exact where the coefficients are."""
     one_for_all = Letter("z", 1, 0)
-    words = read(lower(bound), num_blocks, WordAlgebra(lambda name, branch, block: one_for_all), STEM)
+    algebra = WordAlgebra(lambda name, branch, block: one_for_all)
+    words = unroll(lower(bound), [1] * num_blocks, algebra, STEM, nothing={})
     return {len(word): weight for word, weight in words.items()}
-
-
-def read(program: Program, num_blocks: int, algebra: Algebra[V], stem: V) -> V:
-    """The state after `num_blocks` blocks of one shape, where a state that is zero is the empty sum.
-
-    `unroll` alone refuses to end on a state that does not exist, since no network does.
-    """
-    nothing = ex.Operation(EMPTY_SUM, ex.State("x", ex.ZERO))
-    equations = {**program.equations, "x": add((program.equations["x"], nothing))}
-    return unroll(replace(program, equations=equations), [1] * num_blocks, algebra, stem)
 
 
 def _letter(name: str, branch: int, block: int) -> Letter:
@@ -101,9 +87,6 @@ class WordAlgebra(Algebra[Words]):
         if self.suffixes_of is None:
             return words
         return {word: weight for word, weight in words.items() if self.suffixes_of[-len(word) :] == word}
-
-    def operation(self, name: str, value: Words, block: int) -> Words:
-        return {} if name == EMPTY_SUM else value
 
 
 def in_order(words: Words) -> list[tuple[Word, Scalar]]:

@@ -16,7 +16,7 @@ from formulanas.architecture.layers import (
     out_shape,
     strided,
 )
-from formulanas.architecture.transforms import PREACTIVATED, TRANSFORMS, Style
+from formulanas.architecture.transforms import TRANSFORMS, Style
 from formulanas.errors import InputError, unknown_name
 
 LARGE_IMAGE = 64  # pixels a side from which a stem reduces the resolution fourfold
@@ -75,8 +75,8 @@ class Backbone:
         ):
             if name not in known:
                 raise InputError(unknown_name(setting, name, known) + f" (backbone.{setting})")
-        if "bottleneck" in self.transform or self.transform.startswith("res"):
-            unit = self.cardinality * (self.scale if self.transform == "res2net" else 1)
+        if (unit_of := TRANSFORMS[self.transform].unit) is not None:
+            unit = unit_of(self.styles[0])
             for width in self.widths:
                 if width * self.ratio != round(width * self.ratio) or width * self.ratio % unit or self.ratio <= 0:
                     law = f"the inside of a {self.transform}, its width times {self.ratio}, is a multiple of {unit}"
@@ -113,7 +113,7 @@ class Backbone:
     @property
     def preactivated(self) -> bool:
         """Whether transforms begin with their norm, so that the head needs one and the stem has none."""
-        return self.transform in PREACTIVATED
+        return TRANSFORMS[self.transform].is_preactivated
 
     @property
     def projects_with_norm(self) -> bool:

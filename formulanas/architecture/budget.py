@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import Backbone
+from formulanas.architecture.transforms import find_transform
 from formulanas.errors import InputError
 
 TOLERANCE = 0.02  # of the budget
@@ -20,8 +20,7 @@ def fit_width(architecture: Architecture, measure: Measure, budget: int) -> Arch
     The ratios of the widths are kept up to rounding, then single stages give way; the stem follows the first
     stage as in the backbone. Raises InputError where no width comes near enough.
     """
-    kind = architecture.recursion.kind("F") or architecture.backbone.transform
-    unit = _unit(architecture.backbone, kind)
+    unit = _unit(architecture)
     low, high = 0.0, 1.0
     while _cost(_scaled(architecture, high, unit), measure) < budget and high < 1024:
         low, high = high, 2 * high
@@ -54,12 +53,14 @@ def _cost(architecture: Architecture, measure: Measure) -> int:
     return architecture.plan.num_params if measure == "params" else architecture.plan.macs
 
 
-def _unit(backbone: Backbone, kind: str) -> int:
+def _unit(architecture: Architecture) -> int:
     """What every width must be a multiple of, so that bottlenecks, groups and splits of a transform come out even."""
-    if not ("bottleneck" in kind or kind.startswith("res")):
+    backbone = architecture.backbone
+    unit_of = find_transform("F", architecture.recursion.kind("F") or backbone.transform).unit
+    if unit_of is None:
         return 1
-    groups = backbone.cardinality * (backbone.scale if kind == "res2net" else 1)
-    return next(unit for unit in range(1, 4097) if unit * backbone.ratio % groups == 0)
+    parts = unit_of(backbone.styles[0])
+    return next(unit for unit in range(1, 4097) if unit * backbone.ratio % parts == 0)
 
 
 def _scaled(architecture: Architecture, factor: float, unit: int) -> Architecture:

@@ -1,11 +1,14 @@
-"""The plan of a network: its modules, its forward pass as straight-line code, and what it costs."""
+"""The plan of a network: its modules, the lines of its forward pass, and what it costs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from formulanas.architecture.backbone import Backbone
 from formulanas.architecture.layers import Layers, Shape
-from formulanas.architecture.planner import Line, Planner, Value
+from formulanas.architecture.lines import IMAGES, BatchSize, Line, Role, Variable
+from formulanas.architecture.planner import BATCH, NUMBER, Planner, Value
 from formulanas.architecture.preactivation import preactivation
+from formulanas.architecture.source import source
 from formulanas.architecture.widths import transform_widths
 from formulanas.formula import expressions as ex
 from formulanas.formula.bound import BoundRecursion
@@ -15,10 +18,15 @@ from formulanas.formula.unroll import unroll
 
 @dataclass(frozen=True)
 class Plan:
-    """A network before it is allocated: its modules by name, and the lines from the image `x` to the logits."""
+    """A network before it is allocated: its modules by name, and the lines from the images to the logits.
 
-    modules: dict[str, Layers]
+    `roles` say what each module is for, and `states` which variable holds a sequence after a block.
+    """
+
+    modules: Mapping[str, Layers]
+    roles: Mapping[str, Role]
     lines: tuple[Line, ...]
+    states: Mapping[tuple[str, int], Variable]
     macs: int  # of one image, with the projections of a history that is still zero, as the papers count them
 
     @property
@@ -26,16 +34,14 @@ class Plan:
         """The number of trained parameters."""
         return sum(layer.num_params() for layers in self.modules.values() for layer in layers)
 
+    @property
+    def idle_modules(self) -> frozenset[str]:
+        """The modules that no line calls: projections of a history that is zero, which published counts have."""
+        return frozenset(self.modules) - {line.module for line in self.lines}
+
     def source(self) -> str:
-        """The forward pass as Python: each variable is deleted after the last line that reads it."""
-        last_use = {name: place for place, line in enumerate(self.lines) for name in line.inputs}
-        text = ["def forward(self, x):"]
-        for place, line in enumerate(self.lines[:-1]):
-            text.append(f"    {line.target} = {line.code}")
-            done = [name for name in dict.fromkeys(line.inputs) if last_use[name] == place and name != line.target]
-            if done:
-                text.append(f"    del {', '.join(done)}")
-        return "\n".join([*text, f"    return {self.lines[-1].code}"]) + "\n"
+        """The forward pass as Python."""
+        return source(self.lines)
 
 
 def plan(bound: BoundRecursion, backbone: Backbone, image: Shape, num_classes: int) -> Plan:
@@ -49,14 +55,15 @@ def plan(bound: BoundRecursion, backbone: Backbone, image: Shape, num_classes: i
     planner = Planner(
         bound, backbone, backbone.stage_shapes(image), widths, joined, preactivation(bound, backbone, program)
     )
-    images = Value("x", image)
     if any(isinstance(part, ex.Random) for part in bound.parts()):
-        planner.emit("batch", "x.shape[0]", [images], image)
-    stem = planner.module("stem", backbone.stem(image), images)
+        planner.emit(BatchSize((IMAGES,)), NUMBER, BATCH.name)
+    stem = planner.module("stem", backbone.stem(image), Value(IMAGES, image), Role("stem"))
     if backbone.preactivated and not joined:
         stem = planner.norm_act(stem, 1)
+    planner.computed("x", 0, stem)
     state = unroll(program, backbone.stages, planner, stem)
-    planner.module("head", backbone.head(state.shape[0], num_classes), state)
+    planner.module("head", backbone.head(state.shape[0], num_classes), state, Role("head"))
+    planner.attribute("", len(backbone.stages) + 1)
     return _without_dead_lines(planner)
 
 
@@ -68,7 +75,13 @@ def _without_dead_lines(planner: Planner) -> Plan:
         if line.target in needed:
             needed.update(line.inputs)
             lines.insert(0, line)
-    called = {line.module for line in lines} | set(planner.zero)
-    modules = {name: layers for name, layers in planner.modules.items() if name in called}
-    zero = sum(cost for name, cost in planner.zero.items() if name not in {line.module for line in lines})
-    return Plan(modules, tuple(lines), sum(line.macs for line in lines) + zero)
+    called = {line.module for line in lines}
+    modules = {name: layers for name, layers in planner.modules.items() if name in called or name in planner.zero}
+    zero = sum(cost for name, cost in planner.zero.items() if name not in called)
+    return Plan(
+        modules=modules,
+        roles={name: planner.roles[name] for name in modules},
+        lines=tuple(lines),
+        states={at: variable for at, variable in planner.states.items() if variable.name in needed},
+        macs=sum(line.macs for line in lines) + zero,
+    )

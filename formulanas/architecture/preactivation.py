@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from formulanas.architecture.backbone import Backbone
-from formulanas.architecture.transforms import PREACTIVATED
+from formulanas.architecture.transforms import find_transform
 from formulanas.formula import expressions as ex
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.canonical import lag
@@ -32,7 +32,7 @@ def preactivation(bound: BoundRecursion, backbone: Backbone, program: Program) -
         for equation in program.equations.values()
         for call in ex.walk(equation)
         if isinstance(call, ex.Transform) and isinstance(call.argument, ex.State)
-        if (bound.kind(call.name) or backbone.transform) in PREACTIVATED
+        if find_transform(call.name, bound.kind(call.name) or backbone.transform).is_preactivated
         if (call.name, call.branch) not in program.inner and (distance := lag(call.argument.index)) is not None
     )
     apart = frozenset((name, int(branch.value)) for name, branch in program.inner if isinstance(branch, ex.Number))

@@ -7,6 +7,7 @@ from formulanas.export.blocks import TOKEN, BlockClass
 from formulanas.export.layout import wrapped
 from formulanas.export.statements import Statement, in_place, named, statement
 from formulanas.export.template import Parameter, Slot, Template, parameters, resolve
+from formulanas.export.trace import code_of
 from formulanas.export.wiring import Names, parameters_of
 
 
@@ -97,7 +98,7 @@ def _forward(each: BlockClass, numbers: Sequence[str], names: Names) -> list[str
             text,
         )
 
-    statements: list[Statement] = [statement(line.target, token(line.code)) for line in each.template.lines]
+    statements: list[Statement] = [statement(line.target, token(code_of(line))) for line in each.template.lines]
     module_of = {line.target: each.template.modules.get(line.module or "", "") for line in each.template.lines}
     inputs_of = {line.target: line.inputs for line in each.template.lines}
 

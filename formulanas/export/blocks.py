@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from formulanas.architecture.planner import Line
+from formulanas.architecture.lines import Line
 from formulanas.export.template import Skeleton, Slot, Template, skeleton
-from formulanas.export.trace import RUNNING_SUMS, Trace, name_parts
+from formulanas.export.trace import RUNNING_SUMS, Trace, code_of, name_parts
 
 TOKEN = re.compile(r"self\.(?P<module>\w+)|\b(?P<variable>v\d+|batch)\b|(?P<number>\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b)")
 
@@ -25,7 +25,7 @@ class Block:
     @cached_property
     def skeleton(self) -> tuple[str, ...]:
         """Its lines without names of variables and numbers, with the local names of modules."""
-        return tuple(TOKEN.sub(self._token, line.code) for line in self.lines)
+        return tuple(TOKEN.sub(self._token, code_of(line)) for line in self.lines)
 
     def _token(self, match: re.Match[str]) -> str:
         return f"self.{self.modules[match['module']]}" if match["module"] else "_" if match["variable"] else "0"
@@ -33,12 +33,14 @@ class Block:
     @cached_property
     def reads(self) -> list[str]:
         """Every place where its lines read a variable."""
-        return [match["variable"] for line in self.lines for match in TOKEN.finditer(line.code) if match["variable"]]
+        return [
+            match["variable"] for line in self.lines for match in TOKEN.finditer(code_of(line)) if match["variable"]
+        ]
 
     @cached_property
     def numbers(self) -> tuple[Slot, ...]:
         """Every number that its lines have."""
-        texts = [match["number"] for line in self.lines for match in TOKEN.finditer(line.code) if match["number"]]
+        texts = [match["number"] for line in self.lines for match in TOKEN.finditer(code_of(line)) if match["number"]]
         return tuple(Slot(_number(text), "width" if text.isdigit() else "coefficient") for text in texts)
 
     @property

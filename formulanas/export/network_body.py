@@ -9,7 +9,7 @@ from formulanas.export.block_code import BlockCode, block_code, class_names
 from formulanas.export.blocks import Block, BlockClass, blocks_of, classes_of, find_outputs, share_names
 from formulanas.export.statements import in_place, named, statement
 from formulanas.export.template import Template, plain
-from formulanas.export.trace import Trace, name_parts
+from formulanas.export.trace import Trace, code_of, name_parts
 from formulanas.export.wiring import Names, UnclearNamesError, forward_of
 
 MOST_CLASSES = 4  # above it, when they are more than half of the blocks, classes hide more than they show
@@ -111,7 +111,7 @@ def straight(architecture: Architecture, trace: Trace, calls: Mapping[str, Templ
     made: list[str] = []
     for number, lines in enumerate(trace.blocks):
         live = trace.live(number)
-        statements = [statement(line.target, line.code) for line in lines]
+        statements = [statement(line.target, code_of(line)) for line in lines]
         if number:
             stage = stages[number - 1]
             forward.append(f"# stage {stage}, block {number - stages.index(stage)}: n = {number}")

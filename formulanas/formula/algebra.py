@@ -13,12 +13,16 @@ Bound = int | Literal["width"] | None  # of channels: a number, the width of the
 
 
 class Algebra(ABC, Generic[V]):
-    """What the operations of a formula mean for one kind of values. A missing value reaches only `carry`.
+    """What the operations of a formula mean for one kind of values. Only `computed` and `carry` see a missing value.
 
     What is not said otherwise is the linear reading: activations, norms and projections are identities, learned
     coefficients have their start values, random ones and stochastic depth their means. It has no products of states,
     and no joined or split channels.
     """
+
+    def computed(self, sequence: str, block: int, value: V | None) -> V | None:
+        """Called when `sequence` of `block` has its value, None where it has none; what it returns is kept instead."""
+        return value
 
     @abstractmethod
     def combine(self, terms: list[tuple[Scalar, V]], constant: Scalar) -> V:

@@ -21,15 +21,18 @@ from formulanas.formula.program import Program
 from formulanas.formula.render import render_expression
 
 
-def unroll(program: Program, stages: Sequence[int], algebra: Algebra[V], stem: V) -> V:
+def unroll(program: Program, stages: Sequence[int], algebra: Algebra[V], stem: V, nothing: V | None = None) -> V:
     """The state after the last block, given the output of the stem.
 
-    `stages[n - 1]` is the stage, counted from 1, of block `n`; stage 0 is the stem's shape.
+    `stages[n - 1]` is the stage, counted from 1, of block `n`; stage 0 is the stem's shape. A state that is zero there,
+    since none of its terms reaches back to the stem, is `nothing`; without that value it is an InputError.
     """
     run = _Run(program, stages, algebra, stem)
     for block in range(1, len(stages) + 1):
         run.compute(block)
     last = run.read("x", len(stages), stages[-1] if stages else 0)
+    if last is None and nothing is not None:
+        return nothing
     if last is None:
         raise InputError("the state is zero after the last block: none of its terms reaches back to the stem")
     return last
@@ -64,6 +67,7 @@ class _Run(Generic[V]):
             value = self.evaluate(equation, self.stage)
             if isinstance(value, Fraction | float):
                 raise InputError(f"{name}[{block}] = {value} is a number at this block; it must be a state")
+            value = self.algebra.computed(name, block, value)
             if value is not None:
                 self.values[name, block] = {self.stage: value}
         for name, depth in self.program.history.items():

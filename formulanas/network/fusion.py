@@ -8,21 +8,22 @@ joined channels at once. This is the same function up to rounding, so that it ha
 
 import copy
 import math
-import re
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from formulanas.architecture import layers as spec
+from formulanas.architecture.lines import JointCall, Line, Variable
 from formulanas.architecture.plan import Plan
-from formulanas.architecture.planner import Line
+from formulanas.architecture.rewriting import Branches, branches, rewritten, with_terms
 from formulanas.network.convolution import convolve
 from formulanas.network.layers import ACTIVATIONS
 from formulanas.network.network import Network
@@ -30,16 +31,6 @@ from formulanas.network.network import Network
 MARGIN = 1.05  # how many times faster a fused group has to be
 ROUNDS = 9
 SECONDS = 0.005  # that one timing takes at least
-
-
-@dataclass(frozen=True)
-class Branches:
-    """Modules of equal layers, all called on the variable `input`, and the variables of their `outputs`."""
-
-    input: str
-    modules: tuple[str, ...]
-    outputs: tuple[str, ...]
-    added: bool  # the outputs are read once, by a line that adds them up
 
 
 @dataclass(frozen=True)
@@ -57,20 +48,14 @@ class Measured:
         return self.low >= MARGIN
 
 
-def branches(plan: Plan) -> tuple[Branches, ...]:
+def fusible(plan: Plan) -> tuple[Branches, ...]:
     """All groups of modules in `plan` that can be fused, in the order of the forward pass."""
-    calls = [line.module for line in plan.lines]
-    groups: dict[tuple[str, spec.Layers], list[Line]] = {}
-    for line in plan.lines:
-        if line.module is not None and calls.count(line.module) == 1 and _can_be_fused(plan.modules[line.module]):
-            groups.setdefault((line.inputs[0], plan.modules[line.module]), []).append(line)
-    found = []
-    for (variable, _), lines in groups.items():
-        if len(lines) > 1:
-            outputs = tuple(line.target for line in lines)
-            modules = tuple(line.module for line in lines if line.module is not None)
-            found.append(Branches(variable, modules, outputs, _are_added(plan, outputs)))
-    return tuple(found)
+
+    def layers_of(line: Line) -> spec.Layers | None:
+        layers = plan.modules[str(line.module)]
+        return layers if _can_be_fused(layers) else None
+
+    return branches(plan, layers_of)
 
 
 def fuse(network: Network, groups: Sequence[Branches]) -> None:
@@ -194,42 +179,31 @@ def _can_be_fused(layers: spec.Layers) -> bool:
     return spec.Conv in kinds and kinds <= {spec.Conv, spec.BatchNorm, spec.Activation}
 
 
-def _sum(outputs: Sequence[str]) -> str:
-    """A pattern of the text of a sum in which `outputs` stand side by side, each with the coefficient 1."""
-    return rf"(?:^|(?<=\+ )){' [+] '.join(outputs)}(?= [+-] |$)"
-
-
-def _are_added(plan: Plan, outputs: Sequence[str]) -> bool:
-    readers = [line for line in plan.lines if set(line.inputs) & set(outputs)]
-    return len(readers) == 1 and re.search(_sum(outputs), readers[0].code) is not None
-
-
 def _fused(plan: Plan, groups: Sequence[Branches]) -> Plan:
     """`plan` with one line for each of `groups` in place of those that call its modules."""
     starts = {group.modules[0]: group for group in groups}
     others = {module for group in groups for module in group.modules[1:]}
-    sums = [group.outputs for group in groups if group.added]
-    lines = []
-    for line in plan.lines:
+
+    def rewrite(line: Line) -> Iterator[Line]:
         if line.module in others:
-            continue
+            return
+        for group in groups:
+            if group.added and group.outputs[0] in line.inputs:
+                line = with_terms(line, group.outputs, group.outputs[:1])
         if line.module in starts:
             group = starts[line.module]
-            target, call = (group.outputs[0], "fused_sum") if group.added else (", ".join(group.outputs), "fused")
-            code = f"{call}({group.input}, {', '.join(f'self.{module}' for module in group.modules)})"
-            lines.append(replace(line, target=target, code=code, module=None))
-            continue
-        for outputs in sums:
-            if outputs[0] in line.inputs:
-                inputs = tuple(each for each in line.inputs if each not in outputs[1:])
-                line = replace(line, code=re.sub(_sum(outputs), outputs[0], line.code), inputs=inputs)
-        lines.append(line)
-    return replace(plan, lines=tuple(lines))
+            function: Literal["fused", "fused_sum"] = "fused_sum" if group.added else "fused"
+            targets = group.outputs[:1] if group.added else group.outputs
+            call = JointCall(function, group.modules, (Variable(group.input),))
+            line = replace(line, targets=targets, operation=call)
+        yield line
+
+    return rewritten(plan, rewrite)
 
 
 def _inputs(network: Network, images: Tensor) -> dict[Branches, Tensor]:
     """What each group of the network reads for `images`, as tensors of the same shape and strides without data."""
-    groups, was_training = branches(network.architecture.plan), network.training
+    groups, was_training = fusible(network.architecture.plan), network.training
     fuse(network, ())
     found: dict[str, Tensor] = {}
     with ExitStack() as hooks, torch.no_grad():

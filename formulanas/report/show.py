@@ -10,9 +10,9 @@ from rich.markup import escape
 
 from formulanas.analysis.growth import growth
 from formulanas.analysis.paths import Paths, add_up, paths
-from formulanas.analysis.variance import variance
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbones import backbone
+from formulanas.architecture.variance import variance
 from formulanas.data.catalogue import dataset as data_set
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
@@ -45,7 +45,7 @@ def describe(
     except InputError:
         lengths = None
     try:
-        variances: Sequence[float] | None = variance(found.recursion, chosen, images.shape).blocks
+        variances: Sequence[float] | None = variance(architecture).blocks
     except InputError:
         variances = None
     recursion = found.recursion

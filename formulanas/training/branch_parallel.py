@@ -5,15 +5,15 @@ the other half works on the second one, where its outputs are added up before th
 gradient takes the same ways, and each device has the weights, gradients and optimizer state of its own functions only.
 """
 
-import re
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from formulanas.architecture.lines import Bring, JointCall, Line, Variable
 from formulanas.architecture.plan import Plan
-from formulanas.architecture.planner import Line
+from formulanas.architecture.rewriting import Branches, branches, readers, rewritten, with_terms
 from formulanas.errors import InputError
 from formulanas.network.layers import ACTIVATIONS
 from formulanas.network.network import Network
@@ -21,36 +21,15 @@ from formulanas.training.average import Average
 from formulanas.training.training import Training
 
 
-@dataclass(frozen=True)
-class Block:
-    """The functions of a block, which all read `input`: their modules, and their outputs, which one line adds up."""
+def added_branches(plan: Plan) -> tuple[Branches, ...]:
+    """The functions of one input that a block adds up, with the coefficient 1 and side by side."""
+    reading = readers(plan)
 
-    input: str
-    modules: tuple[str, ...]
-    outputs: tuple[str, ...]
+    def reader(line: Line) -> str | None:
+        found = reading[line.target]
+        return found[0].target if len(found) == 1 and plan.roles[str(line.module)].kind != "carry" else None
 
-    @property
-    def num_first(self) -> int:
-        """How many of the functions stay on the first device."""
-        return (len(self.modules) + 1) // 2
-
-
-def blocks(plan: Plan) -> tuple[Block, ...]:
-    """The blocks of `plan` that add up several functions of one input, with the coefficient 1 and side by side."""
-    calls = Counter(line.module for line in plan.lines)
-    uses = Counter(name for line in plan.lines for name in line.inputs)
-    found = []
-    for reader in plan.lines:
-        functions: dict[str, list[Line]] = {}
-        for line in plan.lines:
-            is_function = line.module is not None and "_carry_" not in line.module and calls[line.module] == 1
-            if is_function and line.target in reader.inputs and uses[line.target] == 1:
-                functions.setdefault(line.inputs[0], []).append(line)
-        for name, lines in functions.items():
-            outputs = tuple(line.target for line in lines)
-            if len(lines) > 1 and re.search(_sum(outputs), reader.code):
-                found.append(Block(name, tuple(str(line.module) for line in lines), outputs))
-    return tuple(found)
+    return tuple(group for group in branches(plan, reader) if group.added)
 
 
 def train_on_two(training: Training, second: torch.device) -> None:
@@ -72,13 +51,13 @@ def split(network: Network, second: torch.device) -> None:
     Raises InputError where no block adds up several functions of one input.
     """
     plan = network.architecture.plan
-    found = blocks(plan)
-    if not found:
+    groups = added_branches(plan)
+    if not groups:
         raise InputError("no block adds up several functions of one input; a second device would have nothing to do")
-    for block in found:
-        for name in block.modules[block.num_first :]:
+    for group in groups:
+        for name in group.modules[_num_first(group) :]:
             network.get_submodule(name).to(second)
-    network.follow(_on_two_devices(plan, found).source(), {**ACTIVATIONS, "elsewhere": elsewhere})
+    network.follow(_on_two_devices(plan, groups).source(), {**ACTIVATIONS, "elsewhere": elsewhere})
 
 
 def elsewhere(value: Tensor, *modules: nn.Module) -> Tensor:
@@ -90,33 +69,34 @@ def elsewhere(value: Tensor, *modules: nn.Module) -> Tensor:
     return first  # type: ignore[no-any-return]
 
 
-def _sum(outputs: tuple[str, ...]) -> str:
-    """A pattern of the text of a sum in which `outputs` stand side by side, each with the coefficient 1."""
-    return rf"(?:^|(?<=\+ )){' [+] '.join(outputs)}(?= [+-] |$)"
-
-
-def _on_two_devices(plan: Plan, found: tuple[Block, ...]) -> Plan:
+def _on_two_devices(plan: Plan, groups: tuple[Branches, ...]) -> Plan:
     """`plan` whose second halves are called in one line each.
 
     That line comes before the first half, and the sum is brought back after it: a copy between devices waits for what
     both were given to do before.
     """
-    first = {block.modules[0]: block for block in found}
-    moved = {module for block in found for module in block.modules[block.num_first :]}
-    lines: list[Line] = []
-    for line in plan.lines:
+    first = {group.modules[0]: group for group in groups}
+    moved = {module for group in groups for module in group.modules[_num_first(group) :]}
+
+    def rewrite(line: Line) -> Iterator[Line]:
         if line.module in moved:
-            continue
+            return
         if line.module in first:
-            block = first[line.module]
-            modules = ", ".join(f"self.{module}" for module in block.modules[block.num_first :])
-            target = block.outputs[block.num_first]
-            lines.append(Line(target, f"elsewhere({block.input}, {modules})", (block.input,)))
-        for block in found:
-            near, far = block.outputs[: block.num_first], block.outputs[block.num_first :]
-            if far[0] in line.inputs:
-                text = f"{' + '.join(near)} + {far[0]}.to({near[0]}.device, non_blocking=True)"
-                inputs = tuple(each for each in line.inputs if each not in far[1:])
-                line = replace(line, code=re.sub(_sum(block.outputs), text, line.code), inputs=inputs)
-        lines.append(line)
-    return replace(plan, lines=tuple(lines))
+            group = first[line.module]
+            first_far = _num_first(group)
+            call = JointCall("elsewhere", group.modules[first_far:], (Variable(group.input),))
+            yield replace(line, targets=(group.outputs[first_far],), operation=call)
+        for group in groups:
+            near, far = group.outputs[: _num_first(group)], group.outputs[_num_first(group)]
+            if far in line.inputs:
+                brought = f"{far}_here"
+                yield replace(line, targets=(brought,), operation=Bring((Variable(far), Variable(near[0]))), macs=0)
+                line = with_terms(line, group.outputs, (*near, brought))
+        yield line
+
+    return rewritten(plan, rewrite)
+
+
+def _num_first(group: Branches) -> int:
+    """How many of the functions stay on the first device."""
+    return (len(group.modules) + 1) // 2

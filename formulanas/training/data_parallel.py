@@ -59,8 +59,7 @@ def distribute(training: Training) -> None:
 
 def idle_modules(network: Network) -> list[str]:
     """The modules of histories that are still zero: they belong to the published counts, but nothing calls them."""
-    plan = network.architecture.plan
-    return sorted(set(plan.modules) - {line.module for line in plan.lines})
+    return sorted(network.architecture.plan.idle_modules)
 
 
 def _added_up(counts: Tensor) -> Tensor:

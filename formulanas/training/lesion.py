@@ -8,7 +8,6 @@ each residual function moves it on by one copy, so that copy k ends with that of
 
 import math
 import random
-import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -19,6 +18,7 @@ from torch.nn import functional
 
 from formulanas.analysis.effective_range import effective_range, predict_range
 from formulanas.analysis.paths import PathAlgebra, Polynomial
+from formulanas.architecture.planner import block_name
 from formulanas.data.images import LabelledImages, split
 from formulanas.data.training_set import read_training_set
 from formulanas.errors import InputError
@@ -37,12 +37,12 @@ BATCH_SIZE = 256
 
 def residual_functions(network: Network) -> dict[str, list[nn.Module]]:
     """The residual functions of each block, from the first block to the last, by `stage1_block1`; gates are none."""
-    blocks: dict[tuple[int, int], list[nn.Module]] = {}
-    for name, module in network.named_children():
-        found = re.fullmatch(r"stage(\d+)_block(\d+)_([A-Z]+)\d*", name)
-        if found and network.architecture.recursion.kind(found[3]) != "gate":
-            blocks.setdefault((int(found[1]), int(found[2])), []).append(module)
-    return {f"stage{stage}_block{block}": blocks[stage, block] for stage, block in sorted(blocks)}
+    stages = network.architecture.backbone.stages
+    blocks: dict[int, list[nn.Module]] = {}
+    for name, role in network.architecture.plan.roles.items():
+        if role.kind == "transform":
+            blocks.setdefault(role.block, []).append(network.get_submodule(name))
+    return {block_name(stages, block): functions for block, functions in sorted(blocks.items())}
 
 
 def lesions(network: Network, data: LabelledImages) -> dict[str, float]:

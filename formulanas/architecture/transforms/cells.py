@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from formulanas.architecture.layers import Activation, AvgPool, BatchNorm, Conv, Graph, Layers, MaxPool
-from formulanas.architecture.transforms.style import Style, Transform
+from formulanas.architecture.transforms.style import Layout, Style
 from formulanas.errors import InputError
 
 INPUTS = {"x1": 0, "x2": 1}  # the states one and two blocks back, joined in the transform's argument
@@ -67,4 +67,4 @@ def cell(name: str, in_channels: int, out_channels: int, stride: int, style: Sty
     return (graph,) if joined == out_channels else (graph, *style.conv_norm(joined, out_channels))
 
 
-CELL_TRANSFORMS: dict[str, Transform] = {name: functools.partial(cell, name) for name in CELLS}
+CELL_LAYOUTS: dict[str, Layout] = {name: functools.partial(cell, name) for name in CELLS}

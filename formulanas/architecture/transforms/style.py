@@ -43,4 +43,17 @@ class Style:
         return BatchNorm(in_channels), Activation(self.activation), conv
 
 
-Transform = Callable[[int, int, int, Style], Layers]  # (in channels, out channels, stride, style)
+Layout = Callable[[int, int, int, Style], Layers]  # (in channels, out channels, stride, style)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A residual function: its layers, and all that others need to know of it.
+
+    Its inside may be `ratio` of its output wide; that is then a multiple of what `unit` says for a style.
+    """
+
+    layers: Layout
+    unit: Callable[[Style], int] | None = None
+    is_preactivated: bool = False  # it begins with a norm and an activation
+    is_gated: bool = False  # it is a gate, or has one of its own, so that none is put after it

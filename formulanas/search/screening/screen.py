@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from formulanas.analysis.growth import growth
-from formulanas.analysis.variance import variance
 from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.variance import variance
 from formulanas.errors import InputError
 from formulanas.search.space.settings import Limits
 
@@ -28,7 +28,7 @@ def figures(architecture: Architecture) -> Figures:
     """The figures of an architecture. Raises InputError where no network can be built from it."""
     plan, recursion = architecture.plan, architecture.recursion
     try:
-        last = variance(recursion, architecture.backbone, architecture.image, num_draws=NUM_DRAWS).blocks[-1]
+        last = variance(architecture, num_draws=NUM_DRAWS).blocks[-1]
     except InputError:
         last = None
     return Figures(plan.num_params, plan.macs, growth(recursion), last)
