@@ -11,6 +11,7 @@ from formulanas.formula.parse import parse
 from formulanas.formula.published import bind_formula
 from formulanas.formula.render import render
 from formulanas.network.network import build
+from formulanas.network.weights import copy_weights
 from formulanas.retrain import retrain
 from formulanas.search.search import search
 
@@ -21,6 +22,7 @@ __all__ = [
     "bind",
     "bind_formula",
     "build",
+    "copy_weights",
     "growth",
     "parse",
     "paths",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from resnext_forms import FORMS, convert_resnext
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
@@ -14,7 +15,6 @@ from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
 from formulanas.network.layers import build_layers
 from formulanas.network.network import Network, build
-from formulanas.network.resnext import FORMS, convert_resnext
 
 STYLE = Style(activation="relu", bias=False, ratio=0.5, cardinality=4, scale=4, kernel=3, expansion=6)
 IMAGE = (3, 16, 16)

@@ -100,7 +100,7 @@ def design(path_counts: str, max_depth: int = DEFAULT_DEPTH, values: Mapping[str
         coefficients = _fewest(equations, len(terms)) if agree else None
         if coefficients is None:
             continue
-        recursion = _recursion({terms[place]: value for place, value in coefficients.items()})
+        recursion = _recursion({terms[index]: value for index, value in coefficients.items()})
         same = all(path_polynomial(recursion, blocks) == wanted[blocks] for blocks in range(1, last + 1))
         return Design(recursion, determined_by, last, exact=same and determined_by < last)
     return Design(
@@ -147,7 +147,7 @@ def _fewest(equations: Sequence[Row], num_terms: int) -> dict[int, Fraction] | N
     """
     for count in range(1, num_terms + 1):
         for places in combinations(range(num_terms), count):
-            reduced = _eliminate([row[place] for place in (*places, -1)] for row in equations)
+            reduced = _eliminate([row[column] for column in (*places, -1)] for row in equations)
             if reduced is not None and len(reduced) == count:
                 return dict(zip(places, (row[-1] for row in sorted(reduced, reverse=True)), strict=True))
     return None
@@ -159,12 +159,12 @@ def _eliminate(rows: Iterable[Row]) -> list[Row] | None:
     for row in rows:
         for pivot, other in reduced:
             row = _without(row, pivot, other)
-        pivot = next((place for place, value in enumerate(row) if value), len(row))
+        pivot = next((column for column, value in enumerate(row) if value), len(row))
         if pivot == len(row) - 1:
             return None
         if pivot < len(row):
             row = [value / row[pivot] for value in row]
-            reduced = [(place, _without(other, pivot, row)) for place, other in reduced]
+            reduced = [(column, _without(other, pivot, row)) for column, other in reduced]
             reduced.append((pivot, row))
     return [row for _, row in reduced]
 

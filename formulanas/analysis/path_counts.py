@@ -140,12 +140,12 @@ class _Reader:
             total = _plus(total, self.value(body, {**names, variable: _constant(step)}))
         return total
 
-    def power(self, base: Polynomial, exponent: Fraction, node: ast.expr, place: str) -> Polynomial:
+    def power(self, base: Polynomial, exponent: Fraction, node: ast.expr, where: str) -> Polynomial:
         if exponent.denominator != 1 or abs(exponent) > MAX_WHOLE:
-            self.fail(f"an exponent is a whole number up to {MAX_WHOLE:,}, but got {exponent}{place}", node)
+            self.fail(f"an exponent is a whole number up to {MAX_WHOLE:,}, but got {exponent}{where}", node)
         if exponent < 0:
             if base.keys() != {0}:
-                self.fail(f"only a number can be raised to {exponent}{place}", node)
+                self.fail(f"only a number can be raised to {exponent}{where}", node)
             base, exponent = _constant(1 / base[0]), -exponent
         result = _constant(1)
         for digit in f"{int(exponent):b}":

@@ -175,12 +175,12 @@ class Planner(Algebra[Value]):
             self.normed[after.variable] = after  # it is not normed again
         return self.normed[value.variable]
 
-    def carry(self, value: Value | None, sequence: str, policy: str, place: int, distance: int) -> Value | None:
-        before = self.shapes[place - 1] if value is None else value.shape
-        width, height, breadth = self.shapes[place]
+    def carry(self, value: Value | None, sequence: str, policy: str, stage: int, distance: int) -> Value | None:
+        before = self.shapes[stage - 1] if value is None else value.shape
+        width, height, breadth = self.shapes[stage]
         if sequence in self.growing:
             width = before[0] if before[1] == height else round(before[0] * self.backbone.compression)
-        elif before[0] != self.shapes[place - 1][0]:
+        elif before[0] != self.shapes[stage - 1][0]:
             width = before[0]
         after = (width, height, breadth)
         if before == after:
@@ -188,14 +188,14 @@ class Planner(Algebra[Value]):
         if policy == "cut":
             return None
         if value is not None and (sequence, distance) in self.preactivation.reads and not self.growing:
-            value = self.norm_act(value, place)
+            value = self.norm_act(value, stage)
         stride = -(-before[1] // height)
-        name = f"stage{place}_carry_{sequence}" + (f"_{distance}" if distance > 1 else "")
-        role = Role("carry", place, 0, sequence, distance)
+        name = f"stage{stage}_carry_{sequence}" + (f"_{distance}" if distance > 1 else "")
+        role = Role("carry", stage, 0, sequence, distance)
         layers: Layers
         if policy == "pad":
             if width < before[0]:
-                raise InputError(f"shape = pad appends channels, but stage {place} has {width} after {before[0]}")
+                raise InputError(f"shape = pad appends channels, but stage {stage} has {width} after {before[0]}")
             layers = (PadShortcut(before[0], width, stride),)
         elif sequence in self.growing:  # the transition of DenseNet (1608.06993)
             norm = (BatchNorm(before[0]), Activation(self.backbone.activation))
@@ -211,10 +211,10 @@ class Planner(Algebra[Value]):
             return None
         return self.module(name, layers, value, role)
 
-    def learned(self, group: list[ex.Learn], block: int, place: int) -> list[Value] | list[Scalar]:
+    def learned(self, group: list[ex.Learn], block: int, stage: int) -> list[Value] | list[Scalar]:
         start_values(group)  # raises where they cannot start
         starts = tuple(float(each.start.value) for each in group if isinstance(each.start, ex.Number))
-        channels = self.shapes[place][0] if group[0].per == "channel" else 1
+        channels = self.shapes[stage][0] if group[0].per == "channel" else 1
         if any(each.per != group[0].per for each in group):
             raise InputError("learned coefficients under one constraint are all per block or all per channel")
         name = self.numbered(block, "learned")

@@ -41,10 +41,10 @@ class ImageFiles:
 
     def read(self, number: int) -> bytes:
         """The bytes of an image. Raises OSError where they are missing."""
-        place = self.home / self.groups[self.group[number]]
+        folder = self.home / self.groups[self.group[number]]
         if self.offsets is None or self.sizes is None:
-            return Path(place, os.fsdecode(self.names[number])).read_bytes()
-        with place.open("rb") as shard:
+            return Path(folder, os.fsdecode(self.names[number])).read_bytes()
+        with folder.open("rb") as shard:
             shard.seek(int(self.offsets[number]))
             found: bytes = shard.read(int(self.sizes[number]))
         if len(found) < self.sizes[number]:

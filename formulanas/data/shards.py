@@ -48,7 +48,7 @@ def _samples(number: int, path: Path, tar: tarfile.TarFile) -> Iterator[Row]:
         yield number, image[0], labels[key], *image[1:]
 
 
-def _label(text: bytes, suffix: str, place: str) -> int:
+def _label(text: bytes, suffix: str, where: str) -> int:
     try:
         found = json.loads(text)["label"] if suffix == "json" else text
         label = int(found)
@@ -56,5 +56,5 @@ def _label(text: bytes, suffix: str, place: str) -> int:
             raise ValueError
     except (ValueError, KeyError, TypeError):
         law = '{"label": NUMBER}' if suffix == "json" else "the number of the class"
-        raise InputError(f"{place} must hold {law}, counted from 0, but holds {text[:40]!r}") from None
+        raise InputError(f"{where} must hold {law}, counted from 0, but holds {text[:40]!r}") from None
     return label

@@ -185,8 +185,8 @@ class _Encoded(Dataset[Any]):
     def __init__(self, files: ImageFiles, crop: Crop) -> None:
         self.files, self.crop = files, crop
 
-    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, int] | str:
-        number, seed = place
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, int] | str:
+        number, seed = index
         try:
             pixels = self.crop(self.files.read(number), np.random.default_rng((seed, number)))
         except UnidentifiedImageError:
@@ -197,10 +197,10 @@ class _Encoded(Dataset[Any]):
 
 
 def _collate(found: Sequence[tuple[Tensor, int] | str]) -> tuple[Tensor, Tensor, Tensor, tuple[str, ...]]:
-    read = [(place, each) for place, each in enumerate(found) if not isinstance(each, str)]
+    read = [(position, each) for position, each in enumerate(found) if not isinstance(each, str)]
     return (
         torch.stack([image for _, (image, _) in read]) if read else torch.empty(0),
         torch.tensor([label for _, (_, label) in read], dtype=torch.int64),
-        torch.tensor([place for place, _ in read], dtype=torch.int64),
+        torch.tensor([position for position, _ in read], dtype=torch.int64),
         tuple(each for each in found if isinstance(each, str)),
     )

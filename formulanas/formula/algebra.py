@@ -40,12 +40,12 @@ class Algebra(ABC, Generic[V]):
         """The elementwise product of two factors or more."""
         raise InputError("the formula multiplies two states (a gate), which has no linear reading")
 
-    def carry(self, value: V | None, sequence: str, policy: str, place: int, distance: int) -> V | None:
-        """`value`, of `distance` blocks before the first of stage `place`, brought to the shape of that stage."""
+    def carry(self, value: V | None, sequence: str, policy: str, stage: int, distance: int) -> V | None:
+        """`value`, of `distance` blocks before the first of stage `stage`, brought to the shape of that stage."""
         return value
 
-    def learned(self, group: list[ex.Learn], block: int, place: int) -> list[V] | list[Scalar]:
-        """Learned coefficients of a block, for the shape of stage `place`; one, or those under one constraint."""
+    def learned(self, group: list[ex.Learn], block: int, stage: int) -> list[V] | list[Scalar]:
+        """Learned coefficients of a block, for the shape of stage `stage`; one, or those under one constraint."""
         return start_values(group)
 
     def random(self, coefficient: ex.Random, block: int) -> V | Scalar:

@@ -110,7 +110,7 @@ def _label_coefficients(equations: Mapping[str, Expression]) -> dict[str, Expres
     for name in _order_of_appearance(equations):
         count(equations[name], 1)
     shared = [name for name, number in places.items() if number > 1]
-    labels = {name: f"c{place}" for place, name in enumerate(shared, 1)}
+    labels = {name: f"c{number}" for number, name in enumerate(shared, 1)}
 
     def relabel(part: Expression) -> Expression:
         part = ex.map_children(part, relabel)

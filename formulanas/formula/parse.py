@@ -38,10 +38,10 @@ def parse_expression(text: str) -> Expression:
 class _Parser:
     def __init__(self, text: str) -> None:
         self.text = textwrap.dedent(text).strip()
-        for place, character in enumerate(self.text):
+        for offset, character in enumerate(self.text):
             if character != "\n" and not " " <= character <= "~":
-                line = self.text.count("\n", 0, place) + 1
-                column = place - self.text.rfind("\n", 0, place) - 1
+                line = self.text.count("\n", 0, offset) + 1
+                column = offset - self.text.rfind("\n", 0, offset) - 1
                 raise FormulaError(f"a formula is plain ASCII, but has {character!r}", self.text, line, column)
         if len(self.text) > MAX_CHARACTERS:
             raise FormulaError(f"a formula has at most {MAX_CHARACTERS} characters, this one has {len(self.text)}")

@@ -55,9 +55,9 @@ def _text(expression: Expression) -> tuple[str, int]:
         case ex.State(sequence, index):
             return f"{sequence}[{index_text(index)}]", ATOM
         case ex.Transform(name, index, branch, argument):
-            place = index_text(index) if branch == ex.ONE else f"{index_text(index)}, {index_text(branch)}"
+            inside = index_text(index) if branch == ex.ONE else f"{index_text(index)}, {index_text(branch)}"
             parts = argument.parts if isinstance(argument, ex.Concat) else (argument,)
-            return f"{name}[{place}]({', '.join(map(render_expression, parts))})", ATOM
+            return f"{name}[{inside}]({', '.join(map(render_expression, parts))})", ATOM
         case ex.Operation(name, argument):
             return f"{name}({render_expression(argument)})", ATOM
         case ex.Add(terms):
@@ -108,10 +108,10 @@ def _product(factors: tuple[Expression, ...]) -> str:
     text = ""
     if factors[0] == ex.MINUS_ONE:
         text, factors = "-", factors[1:]
-    for place, factor in enumerate(factors):
+    for number, factor in enumerate(factors):
         match factor:
             case ex.Power(base, ex.Number(value)) if value < 0:
-                text += f"{' / ' if place else '1 / '}{_wrap(inverse(base, value), UNARY)}"
+                text += f"{' / ' if number else '1 / '}{_wrap(inverse(base, value), UNARY)}"
             case _:
-                text += f"{' * ' if place else ''}{_wrap(factor, UNARY if place else PRODUCT)}"
+                text += f"{' * ' if number else ''}{_wrap(factor, UNARY if number else PRODUCT)}"
     return text

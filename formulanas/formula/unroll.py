@@ -83,8 +83,8 @@ class _Run(Generic[V]):
         """The stage whose shape the transforms of this block read."""
         return self.stages[self.block - 2] if self.block > 1 else 0
 
-    def read(self, sequence: str, block: int, place: int) -> V | None:
-        """The value of a sequence after `block`, in the shape of stage `place`; None where there is none."""
+    def read(self, sequence: str, block: int, stage: int) -> V | None:
+        """The value of a sequence after `block`, in the shape of stage `stage`; None where there is none."""
         start, shape = self.program.policies[sequence]
         if shape == "reset":
             before = self.first - 1
@@ -94,81 +94,81 @@ class _Run(Generic[V]):
             block = 0
         versions = self.values.get((sequence, block))
         if versions is None:
-            if shape != "reset" and self.block == self.first and place == self.stage:
-                self.algebra.carry(None, sequence, shape, place, self.block - block)
+            if shape != "reset" and self.block == self.first and stage == self.stage:
+                self.algebra.carry(None, sequence, shape, stage, self.block - block)
             return None
-        known = max(each for each in versions if each <= place)
-        for stage in range(known + 1, place + 1):
-            first = self.stages.index(stage) + 1
-            carried = self.algebra.carry(versions[stage - 1], sequence, shape, stage, first - block)
+        known = max(version for version in versions if version <= stage)
+        for entered in range(known + 1, stage + 1):
+            first = self.stages.index(entered) + 1
+            carried = self.algebra.carry(versions[entered - 1], sequence, shape, entered, first - block)
             if carried is None:
                 return None
-            versions[stage] = carried
-        return versions[place]
+            versions[entered] = carried
+        return versions[stage]
 
-    def evaluate(self, expression: Expression, place: int) -> V | Scalar | None:
-        """The value of `expression` in the shape of stage `place`, or a number; None where it is missing."""
+    def evaluate(self, expression: Expression, stage: int) -> V | Scalar | None:
+        """The value of `expression` in the shape of stage `stage`, or a number; None where it is missing."""
         named = isinstance(expression, ex.Learn | ex.Random) and expression.name is not None
         if not named and not isinstance(expression, ex.Transform | ex.Operation):
-            return self.value(expression, place)
-        at = (expression, 0 if named else place)
+            return self.value(expression, stage)
+        at = (expression, 0 if named else stage)
         if at not in self.memo:  # a call that is written twice is computed once
-            self.memo[at] = self.value(expression, place)
+            self.memo[at] = self.value(expression, stage)
         return self.memo[at]
 
-    def value(self, expression: Expression, place: int) -> V | Scalar | None:
+    def value(self, expression: Expression, stage: int) -> V | Scalar | None:
         match expression:
             case ex.State(sequence, ex.Number()):  # the anchor: where the history begins anew, what enters the stage
                 reset = self.program.policies[sequence][1] == "reset"
-                return self.read(sequence, self.first - 1 if reset else 0, place)
+                return self.read(sequence, self.first - 1 if reset else 0, stage)
             case ex.State(sequence, index):
-                return self.read(sequence, self.whole(index), place)
+                return self.read(sequence, self.whole(index), stage)
             case ex.Transform(name, index, branch, argument):
                 inner = (name, branch) in self.program.inner
                 value = self.state(argument, self.stage if inner else self.input_stage)
                 if value is None:
                     return None
-                if not inner and place != self.stage:
+                if not inner and stage != self.stage:
                     raise InputError(f"{render_expression(expression)} is read in the shape before its own block")
                 return self.algebra.transform(name, self.whole(branch), self.block, value)
             case ex.Operation(name, argument):
-                value = self.state(argument, place)
+                value = self.state(argument, stage)
                 if value is not None:
                     return self.algebra.operation(name, value, self.block)
                 return Fraction(1, 2) if name == "sigmoid" else None
             case ex.Sum(body, variable, low, high, kind):
                 steps = range(self.whole(low), self.whole(high) + 1)
                 terms = [ex.substitute(body, variable, ex.number(step)) for step in steps]
-                return self.concat(terms, place) if kind == "concat" else self.total(terms, place)
+                return self.concat(terms, stage) if kind == "concat" else self.total(terms, stage)
             case ex.Add(terms):
-                return self.total(terms, place)
+                return self.total(terms, stage)
             case ex.Concat(parts):
-                return self.concat(parts, place)
+                return self.concat(parts, stage)
             case ex.Slice(argument, start, stop):
-                value = self.state(argument, place)
+                value = self.state(argument, stage)
                 if value is None:
                     return None
                 return self.algebra.slice(value, self.bound(start), self.bound(stop), self.block)
             case ex.Drop(argument, rate, per):
-                value = self.state(argument, place)
+                value = self.state(argument, stage)
                 return None if value is None else self.algebra.drop(value, self.scalar(rate), per, self.block)
             case ex.Learn():
-                return self.algebra.learned([expression], self.block, place)[0]
+                return self.algebra.learned([expression], self.block, stage)[0]
             case ex.Random():
                 return self.algebra.random(expression, self.block)
             case ex.Number() | ex.Index() | ex.Power() | ex.Floor():
                 return self.scalar(expression)
-        return self.combine([self.scaled(expression, place)])
+        return self.combine([self.scaled(expression, stage)])
 
-    def concat(self, parts: Sequence[Expression], place: int) -> V | None:
+    def concat(self, parts: Sequence[Expression], stage: int) -> V | None:
         """The channels of the parts that exist, joined."""
-        values = [value for value in (self.state(part, place) for part in parts) if value is not None]
+        values = [value for value in (self.state(part, stage) for part in parts) if value is not None]
         return self.algebra.concat(values) if len(values) > 1 else values[0] if values else None
 
-    def total(self, terms: Sequence[Expression], place: int) -> V | Scalar | None:
+    def total(self, terms: Sequence[Expression], stage: int) -> V | Scalar | None:
         """The sum of the terms that exist; a constraint on learned coefficients holds over those."""
         split = [_constrained(term) for term in terms]
-        scaled = [self.scaled(rest, place) for _, rest in split]
+        scaled = [self.scaled(rest, stage) for _, rest in split]
         for constraint in ("softmax", "sum"):
             members = [
                 (at, learn)
@@ -177,7 +177,7 @@ class _Run(Generic[V]):
             ]
             if not members:
                 continue
-            weights = self.algebra.learned([learn for _, learn in members], self.block, place)
+            weights = self.algebra.learned([learn for _, learn in members], self.block, stage)
             for (at, _), weight in zip(members, weights, strict=True):
                 coefficient, value = scaled[at]
                 if isinstance(weight, Fraction | float):
@@ -193,20 +193,20 @@ class _Run(Generic[V]):
             return None
         return "width" if expression == ex.WIDTH else self.whole(expression)
 
-    def state(self, expression: Expression, place: int) -> V | None:
-        value = self.evaluate(expression, place)
+    def state(self, expression: Expression, stage: int) -> V | None:
+        value = self.evaluate(expression, stage)
         if isinstance(value, Fraction | float):
             raise InputError(f"{render_expression(expression)} is a number at block {self.block}; a state is needed")
         return value
 
-    def scaled(self, term: Expression, place: int) -> tuple[Scalar, V | Scalar | None]:
+    def scaled(self, term: Expression, stage: int) -> tuple[Scalar, V | Scalar | None]:
         """A term of a sum as its coefficient and the value that it multiplies."""
         if not isinstance(term, ex.Multiply):
-            return Fraction(1), self.evaluate(term, place)
+            return Fraction(1), self.evaluate(term, stage)
         coefficient: Scalar = Fraction(1)
         factors: list[V] = []
         for factor in term.factors:
-            value = self.evaluate(factor, place)
+            value = self.evaluate(factor, stage)
             if value is None:
                 return Fraction(0), None
             if isinstance(value, Fraction | float):

@@ -109,15 +109,15 @@ def _marks(network: list[Call], numbers: dict[object, int]) -> tuple[list[int], 
     """
     inward: list[int] = []
     readers: list[list[int]] = [[] for _ in network]
-    for place, call in enumerate(network):
+    for number, call in enumerate(network):
         key = call.kind, tuple(sorted(inward[each] for each in call.reads))
         inward.append(numbers.setdefault(key, len(numbers)))
         for each in call.reads:
-            readers[each].append(place)
+            readers[each].append(number)
     both = inward.copy()
-    for place in reversed(range(len(network))):
-        outward = inward[place], tuple(sorted(both[each] for each in readers[place]))
-        both[place] = numbers.setdefault(outward, len(numbers))
+    for number in reversed(range(len(network))):
+        outward = inward[number], tuple(sorted(both[each] for each in readers[number]))
+        both[number] = numbers.setdefault(outward, len(numbers))
     return inward, both
 
 

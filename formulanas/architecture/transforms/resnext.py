@@ -1,6 +1,6 @@
 """The block of ResNeXt in the two forms that its paper shows beside grouped convolutions (Xie et al. 2016, 1611.05431).
 
-`bottleneck` with groups is form (c). All three compute the same; `formulanas.network.resnext` converts their weights.
+`bottleneck` with groups is form (c). All three compute the same, which the tests hold against each other.
 """
 
 from formulanas.architecture.layers import BatchNorm, Conv, Graph, Layers
