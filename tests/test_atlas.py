@@ -146,7 +146,7 @@ def test_an_entry_that_cannot_be_said_gives_its_reason() -> None:
     with pytest.raises(InputError, match="inside the transform"):
         bind_formula("senet")
     with pytest.raises(AssertionError):
-        Entry("nothing", 2000, "nowhere")
+        Entry("nothing", 2000, "nowhere", "memory")
 
 
 def test_densenet_grows_and_compresses() -> None:

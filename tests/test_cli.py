@@ -109,7 +109,9 @@ def test_a_formula_in_quotes_with_free_symbols_takes_bindings() -> None:
 def test_atlas_and_data_list_what_there_is() -> None:
     """Every published formula with its source, every data set with its place."""
     formulas = shown("atlas")["formulas"]
-    assert {entry["name"] for entry in formulas} == set(atlas())  # type: ignore[attr-defined]
+    checked = {entry["name"]: entry["checked"] for entry in formulas}  # type: ignore[attr-defined]
+    assert checked == {name: entry.checked for name, entry in atlas().items()}
+    assert "checked: authors' code" in invoke("atlas", "leapfrog").stdout
     listed = shown("data")["datasets"]
     assert [entry["name"] for entry in listed] == ["cifar10-mini", "cifar10", "cifar100", "imagenet"]  # type: ignore[attr-defined]
     assert invoke("data", "cifar10-mini").stdout.startswith(

@@ -147,7 +147,7 @@ def test_gradients_come_for_all_but_idle_modules(name: str) -> None:
     assert {key.partition(".")[0] for key, each in found.named_parameters() if each.grad is None} == set(
         idle_modules(found)
     )
-    assert bool(idle_modules(found)) == (name in ("resnet-s", "momentum"))
+    assert bool(idle_modules(found)) == (name in ("resnet-s", "momentum", "leapfrog"))
 
 
 def test_one_worker_loads_no_ray() -> None:

@@ -104,6 +104,14 @@ def test_a_cell_reads_two_states() -> None:
         TRANSFORMS["darts"].layers(9, 16, 1, STYLE)
 
 
+def test_channels_that_are_no_multiple_of_the_parts_are_refused() -> None:
+    """A residual function of the stage's width, 16, and the growth, 12, has 14 inside, which are no four equal parts."""
+    both = "x[n] = x[n-1] + F[n](x[n-1])[:width] + G[n](F[n](x[n-1])[width:])"
+    over = Backbone((16, 32), (2, 2), growth=12, transform="res2net", ratio=0.5, scale=4)
+    with pytest.raises(InputError, match="14 channels cannot be split into the 4 parts"):
+        build(Architecture(bind(both), over, (3, 16, 16), 10), 0)
+
+
 def test_mbconv_by_hand() -> None:
     """32 channels, expanded six times, gate of 8 units, 5x5 depthwise: 1905.11946 and its code."""
     style = replace(STYLE, kernel=5, activation="silu")

@@ -5,25 +5,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula.bind import Value, bind
 from formulanas.formula.bound import BoundRecursion
 
 ATLAS_FILE = Path(__file__).with_name("atlas.toml")
+Evidence = Literal["authors' code", "paper", "memory"]
 
 
 @dataclass(frozen=True)
 class Entry:
     """A published architecture: a `formula`, the name of the entry that has it, or the reason why there is none.
 
-    `values` binds the symbols that its paper leaves open. A formula is compared by its bound form: two entries
-    with formulas of their own are never the same computation.
+    `values` binds the symbols that its paper leaves open, `checked` is what the entry was held against. A formula is
+    compared by its bound form: two entries with formulas of their own are never the same computation.
     """
 
     title: str
     year: int
     source: str
+    checked: Evidence
     formula: str = ""
     same_as: str = ""
     reason: str = ""
@@ -32,6 +35,7 @@ class Entry:
 
     def __post_init__(self) -> None:
         assert [bool(self.formula), bool(self.same_as), bool(self.reason)].count(True) == 1, self
+        assert self.checked in get_args(Evidence), self
 
 
 @cache

@@ -157,6 +157,7 @@ def atlas_entries(name: str | None) -> list[dict[str, Any]]:
                 "title": entry.title,
                 "year": entry.year,
                 "source": entry.source,
+                "checked": entry.checked,
                 "text": entry.formula or (published(entry.same_as).formula if entry.same_as else None),
                 "same_as": entry.same_as or None,
                 "reason": entry.reason or None,
@@ -174,7 +175,8 @@ def print_atlas(console: Console, entries: Sequence[Mapping[str, Any]]) -> None:
     """The published architectures for a terminal, those without a formula last."""
     for entry in sorted(entries, key=lambda each: each["reason"] is not None):
         colour = "green" if entry["reason"] is None else "yellow"
-        head = f"[bold {colour}]{entry['name']}[/bold {colour}]  {entry['title']}, {entry['year']}; {entry['source']}"
+        about = f"{entry['title']}, {entry['year']}; {entry['source']} (checked: {entry['checked']})"
+        head = f"[bold {colour}]{entry['name']}[/bold {colour}]  {about}"
         console.print(head, highlight=False, soft_wrap=True)
         if entry["reason"]:
             console.print(f"    no recursion formula: {escape(entry['reason'])}", highlight=False, soft_wrap=True)
