@@ -6,7 +6,6 @@ are apart after their first epoch. Then the trainings a minute that one GPU carr
 """
 
 import argparse
-import io
 import statistics
 import time
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from itertools import cycle
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
@@ -23,7 +21,7 @@ from formulanas.data.images import LabelledImages
 from formulanas.data.training_set import read_training_set
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
-from formulanas.report.progress import Reporter
+from formulanas.progress import Progress
 from formulanas.search.executors.local import WorkerPool
 from formulanas.search.executors.work import Message, Task
 from formulanas.search.space.proxy import Proxy, resolve_proxy
@@ -86,7 +84,7 @@ class Trainings:
     given: int = 0
     failed: str = ""
 
-    def next(self, reporter: Reporter) -> tuple[int, Task] | None:
+    def next(self, progress: Progress) -> tuple[int, Task] | None:
         """The next of them."""
         if self.given == self.count:
             return None
@@ -94,7 +92,7 @@ class Trainings:
         formula = bind_formula(FORMULAS[self.given % len(FORMULAS)]).text
         return self.given, Task(f"{self.given}", formula, self.proxy.backbone, self.proxy.recipe, self.given, 0)
 
-    def handle(self, reporter: Reporter, number: int, message: Message) -> bool:
+    def handle(self, progress: Progress, number: int, message: Message) -> bool:
         """Goes on whatever is said."""
         self.failed = self.failed or message.reason
         return True
@@ -105,13 +103,13 @@ def throughput(proxy: Proxy, workers: list[int], each: int) -> None:
     for name, (backbone, batch_size) in BACKBONES.items():
         chosen = replace(proxy, backbone=backbone, recipe=replace(proxy.recipe, batch_size=batch_size))
         for count in workers:
-            reporter = Reporter(Console(file=io.StringIO()), 1)
+            progress = Progress()
             with WorkerPool(chosen, count) as pool:
                 warm = Trainings(replace(chosen, recipe=chosen.recipe.scaled(1)), count)
-                pool.run(warm, reporter)
+                pool.run(warm, progress)
                 started = time.perf_counter()
                 work = Trainings(chosen, each * count)
-                pool.run(work, reporter)
+                pool.run(work, progress)
                 seconds = time.perf_counter() - started
             print(
                 f"{name:<20} {count:>3} workers  {60 * each * count / seconds:>7.1f} trainings a minute  "

@@ -8,7 +8,6 @@ and Ray Tune as it comes, with its own searcher for Optuna and a function to tun
 """
 
 import argparse
-import io
 import os
 import platform
 import tempfile
@@ -19,10 +18,9 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
-from rich.console import Console
 
+from formulanas.progress import Progress
 from formulanas.records import from_mapping
-from formulanas.report.progress import Reporter
 from formulanas.search.driver import Search
 from formulanas.search.executors.work import Message, Task, Work
 from formulanas.search.samplers.catalogue import OptunaSampler, find_sampler
@@ -44,11 +42,11 @@ def no_training(task: Task) -> Iterator[Message]:
 class AtOnce:
     """An executor that does nothing, in this process: what is left is the driver. `marks` are the times of the ends."""
 
-    def run(self, work: Work, reporter: Reporter) -> None:
+    def run(self, work: Work, progress: Progress) -> None:
         """Does all of `work`."""
-        while (job := work.next(reporter)) is not None:
+        while (job := work.next(progress)) is not None:
             for message in no_training(job[1]):
-                work.handle(reporter, job[0], message)
+                work.handle(progress, job[0], message)
 
 
 class Watched:
@@ -58,13 +56,13 @@ class Watched:
         self.work = work
         self.marks = [(time.perf_counter(), time.process_time())]
 
-    def next(self, reporter: Reporter) -> tuple[int, Task] | None:
+    def next(self, progress: Progress) -> tuple[int, Task] | None:
         """As of the work."""
-        return self.work.next(reporter)
+        return self.work.next(progress)
 
-    def handle(self, reporter: Reporter, number: int, message: Message) -> bool:
+    def handle(self, progress: Progress, number: int, message: Message) -> bool:
         """As of the work."""
-        go_on = self.work.handle(reporter, number, message)
+        go_on = self.work.handle(progress, number, message)
         if message.kind != "epoch":
             self.marks.append((time.perf_counter(), time.process_time()))
         return go_on
@@ -96,7 +94,7 @@ def ours(executor: Any, name: str, num_trials: int, sampler: str) -> None:
     """Runs a search on `executor` and prints its cost."""
     search, _ = new_search(name.replace(" ", "-").replace(",", ""), num_trials, sampler)
     watched = Watched(search)
-    executor.run(watched, Reporter(Console(file=io.StringIO()), 1))
+    executor.run(watched, Progress())
     show(name, watched.marks, len(search.study.get_trials(deepcopy=False)))
 
 

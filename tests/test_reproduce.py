@@ -294,7 +294,7 @@ def test_a_run_of_an_older_recipe_is_not_taken_for_this_one(tiny: Table) -> None
     outcome = {"folder": str(folder), "top1": 0.9, "top5": 1.0, "test_images": 1, "params": 1, "macs": 1, "epochs": 200}
     write_json(folder / "result.json", {**outcome, "recipe": old.digest, "seed": 1, "seconds": 1.0, "finished": ""})
     with pytest.raises(InputError, match="move that folder away"):
-        reproduce(named, Asked(limit=1, dataset="cifar10-mini"), lambda text: None)
+        reproduce(named, Asked(limit=1, dataset="cifar10-mini"))
 
 
 @pytest.mark.parametrize(

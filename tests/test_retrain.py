@@ -1,6 +1,5 @@
 """Retraining: seeds and what they come to, scaling, ImageNet from end to end, accumulation, resume of everything."""
 
-import io
 import json
 import os
 import shutil
@@ -13,7 +12,6 @@ import torch
 from click.testing import CliRunner
 from imagenet_files import broken_copy
 from model_folders import read_lines
-from rich.console import Console
 from small_training import easy, fix_statistics, training, weights
 
 from formulanas.cli.main import main
@@ -156,7 +154,6 @@ def test_broken_images_can_be_left_out_of_what_was_begun(
         "recipe_name": "short.yaml",
         "backbone_name": "cifar-resnet-8",
         "decoders": 0,
-        "console": Console(file=io.StringIO()),
     }
     with pytest.raises(InputError, match="skip-broken"):
         retrain("resnet", **options)
@@ -181,7 +178,6 @@ def test_a_stream_killed_at_any_step_ends_in_the_same_weights(
         "fixres": 40,
         "checkpoint_minutes": 0.0,
         "decoders": 0,
-        "console": Console(file=io.StringIO()),
     }
     whole = Path(retrain("resnet", **options).folder)
     expected = torch.load(whole / "weights.pt", weights_only=True)

@@ -1,6 +1,5 @@
 """The search, run for real on the embedded images: points first, no key twice, repeatable, resumable, the test set shut."""
 
-import io
 import json
 import subprocess
 import sys
@@ -11,15 +10,14 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from rich.console import Console
 from tiny_search import TINY_SPACE, Command, commands_in, leaderboard, trials
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
 from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
+from formulanas.progress import Progress
 from formulanas.records import from_mapping
-from formulanas.report.progress import Reporter
 from formulanas.search import driver
 from formulanas.search.driver import Search
 from formulanas.search.executors.work import Message
@@ -72,12 +70,12 @@ def test_a_duplicate_has_the_facts_of_its_original(tmp_path: Path, monkeypatch: 
     document = read_space(tmp_path / "space.yaml")
     run = create_run(tmp_path / "space.yaml", document, "run", None, 0, None)
     search = Search(run, document, from_mapping(Proxy, run.settings()["proxy"], ""), 0, 3)
-    reporter = Reporter(Console(file=io.StringIO()), 1)
-    while (job := search.next(reporter)) is not None:
+    progress = Progress()
+    while (job := search.next(progress)) is not None:
         for epoch in (1, 2):
             metrics = EpochMetrics(epoch, 1.0, 0.1, 1.0, job[0] / 100, 0.0)
-            search.handle(reporter, job[0], Message("epoch", metrics))
-        search.handle(reporter, job[0], Message("done"))
+            search.handle(progress, job[0], Message("epoch", metrics))
+        search.handle(progress, job[0], Message("done"))
     found = trials(tmp_path, "run")
     assert [trial["point"] for trial in found] == ["again", "plain", "resnet", None]
     assert [trial["duplicate_of"] for trial in found] == [None, None, 0, None]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from formulanas.cli.options import as_json, console, print_json
+from formulanas.cli.options import as_json, print_json, show
 from formulanas.errors import InputError
 
 
@@ -38,7 +38,7 @@ def compare(
     Three methods on two data sets or more are ranked; fewer are compared by their seeds. A table has a method a row.
     """
     from formulanas.compare.compare import compare_table, compare_targets
-    from formulanas.report.comparison import print_comparison
+    from formulanas.report.comparison import comparison_lines
     from formulanas.report.figures import check_figure_path
     from formulanas.report.rank_figures import draw_ranking
 
@@ -63,4 +63,4 @@ def compare(
     if as_json:
         print_json(compared.to_json())
     else:
-        print_comparison(console(False, err=False), compared)
+        show(comparison_lines(compared))

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from formulanas.cli.options import as_json, bindings, console, pairs, print_json
+from formulanas.cli.options import as_json, bindings, pairs, print_json, progress
+from formulanas.cli.options import show as show_lines
 from formulanas.errors import InputError
 
 
@@ -36,7 +37,7 @@ def show(
 ) -> None:
     """Show TARGET: canonical formula, key, parameters, multiply-accumulates, history depth, paths and growth."""
     from formulanas.analysis.equivalence import equivalence
-    from formulanas.report.show import describe, print_description
+    from formulanas.report.show import describe, description_lines
     from formulanas.store.targets import resolve
 
     facts = describe(target, pairs(bindings, "--bind"), backbone, dataset, blocks)
@@ -54,7 +55,7 @@ def show(
     elif source:
         click.echo(facts["source"])
     else:
-        print_description(console(False, err=False), facts)
+        show_lines(description_lines(facts))
         if compared is not None:
             click.echo(f"equals     {compared.statement} (A is {facts['formula']}, B is {facts['equals']['formula']})")
 
@@ -124,15 +125,15 @@ def paths(
             document["measured"] = measured
         print_json(document)
     else:
-        from formulanas.report.show import print_paths
+        from formulanas.report.show import path_lines
 
-        print_paths(console(False, err=False), recursion.text, counted, parts)
+        show_lines(path_lines(recursion.text, counted, parts))
         if expand:
             click.echo(render_words(words))
         if measured:
-            from formulanas.report.measured import print_measured
+            from formulanas.report.measured import measured_lines
 
-            print_measured(console(False, err=False), measured)
+            show_lines(measured_lines(measured))
 
 
 def _measured(target: str, formula: str, plot: Path | None) -> dict[str, Any]:
@@ -160,13 +161,14 @@ def _measured(target: str, formula: str, plot: Path | None) -> dict[str, Any]:
 @as_json
 def space(space: Path, settings: tuple[str, ...], samples: int, count: bool, as_json: bool) -> None:
     """Validate the space file SPACE, count its architectures, list its points and show a few samples."""
-    from formulanas.search.space.describe import describe_space, print_space
+    from formulanas.report.space import space_lines
+    from formulanas.search.space.describe import describe_space
 
-    described = describe_space(space, pairs(settings, "--set"), samples, count, console(as_json))
+    described = describe_space(space, pairs(settings, "--set"), samples, count, progress())
     if as_json:
         print_json(described)
     else:
-        print_space(console(False, err=False), described)
+        show_lines(space_lines(described))
 
 
 @click.command()
@@ -174,13 +176,13 @@ def space(space: Path, settings: tuple[str, ...], samples: int, count: bool, as_
 @as_json
 def atlas(name: str | None, as_json: bool) -> None:
     """List the published formulas, or show one."""
-    from formulanas.report.show import atlas_entries, print_atlas
+    from formulanas.report.show import atlas_entries, atlas_lines
 
     entries = atlas_entries(name)
     if as_json:
         print_json({"formulas": entries})
     else:
-        print_atlas(console(False, err=False), entries)
+        show_lines(atlas_lines(entries))
 
 
 @click.command()

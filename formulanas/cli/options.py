@@ -1,7 +1,7 @@
 """What the commands share: options, how they print, and how they read NAME=VALUE."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +9,7 @@ import click
 from formulanas.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from formulanas.progress import Line, Progress
 
 EXIT_MISTAKE, EXIT_INTERRUPTED = 2, 130
 
@@ -30,11 +30,18 @@ def pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
     return pairs
 
 
-def console(as_json: bool, err: bool = True) -> "Console":
-    """Where text for readers goes: standard error while work is under way or the output is JSON."""
-    from rich.console import Console
+def progress() -> "Progress":
+    """What long work says goes to standard error."""
+    from formulanas.report.terminal import TerminalProgress
 
-    return Console(stderr=err or as_json)
+    return TerminalProgress()
+
+
+def show(lines: "Iterable[Line]") -> None:
+    """Prints lines for readers on standard output."""
+    from formulanas.report.terminal import show
+
+    show(lines)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from formulanas.cli.options import EXIT_INTERRUPTED, as_json, console, print_json
+from formulanas.cli.options import EXIT_INTERRUPTED, as_json, print_json, progress
 from formulanas.errors import InputError
 
 
@@ -54,13 +54,7 @@ def reproduce(
     found = find_table(table)
     if run:
         try:
-            done = run_missing(
-                found,
-                asked,
-                lambda text: click.echo(text, err=True),
-                data_dir=data_dir,
-                console=console(as_json),
-            )
+            done = run_missing(found, asked, progress=progress(), data_dir=data_dir)
         except KeyboardInterrupt:
             click.echo("\nInterrupted: what was finished is kept. Go on by the same command.", err=True)
             sys.exit(EXIT_INTERRUPTED)

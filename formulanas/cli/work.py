@@ -1,11 +1,12 @@
 """The commands that work for long: search, retrain, and status, which watches them."""
 
 import sys
+import time
 from pathlib import Path
 
 import click
 
-from formulanas.cli.options import EXIT_INTERRUPTED, as_json, bindings, console, pairs, print_json
+from formulanas.cli.options import EXIT_INTERRUPTED, as_json, bindings, pairs, print_json, progress, show
 from formulanas.errors import InputError
 
 
@@ -43,8 +44,13 @@ def search(
     The named points of the space are trained first. The run is kept in runs/NAME; Ctrl-C ends it cleanly, and
     --resume goes on with it.
     """
+    from formulanas.progress import plain
+    from formulanas.records import write_text
+    from formulanas.report.leaderboard import search_lines
     from formulanas.search.search import search as run_search
+    from formulanas.store.runs import RUNS_DIR
 
+    started = time.monotonic()
     if resume and (settings or dataset or data_dir):
         raise InputError("a resumed run keeps its settings (study.yaml); only --trials and its executor can be new")
     try:
@@ -61,7 +67,7 @@ def search(
             data_dir=data_dir,
             overrides=pairs(settings, "--set"),
             resume=resume,
-            console=console(as_json),
+            progress=progress(),
         )
     except KeyboardInterrupt:
         click.echo("\nInterrupted: what was finished is kept. Go on by the same command with --resume.", err=True)
@@ -75,6 +81,10 @@ def search(
                 "rows": [row.to_json() for row in board.rows],
             }
         )
+        return
+    lines = list(search_lines(board, time.monotonic() - started))
+    write_text(RUNS_DIR / board.run / "leaderboard.txt", "".join(f"{plain(line)}\n" for line in lines))
+    show(lines)
 
 
 @click.command()
@@ -83,9 +93,7 @@ def search(
 @as_json
 def status(run: str | None, watch: bool, as_json: bool) -> None:
     """Where a run stands; by default the latest."""
-    import time
-
-    from formulanas.report.status import print_status, run_status
+    from formulanas.report.status import run_status, status_lines
     from formulanas.store.runs import find_run, runs
 
     found = runs()
@@ -99,7 +107,7 @@ def status(run: str | None, watch: bool, as_json: bool) -> None:
         else:
             if watch:
                 click.clear()
-            print_status(console(False, err=False), now)
+            show(status_lines(now))
         if not watch or now["state"] == "finished":
             return
         time.sleep(2)
@@ -168,7 +176,7 @@ def retrain(
         "data_dir": data_dir,
         "resume": resume,
         "checkpoint_minutes": checkpoint_minutes,
-        "console": console(as_json),
+        "progress": progress(),
         "scale": scale,
         "fixres": fixres,
         "ten_crops": ten_crop,

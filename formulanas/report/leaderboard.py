@@ -1,43 +1,53 @@
-"""The leaderboard of a search for a terminal: the published points marked, and what was found of its proxy."""
+"""The leaderboard of a search for a reader: the published points marked, and how far it is to be trusted."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-
-from formulanas.statistics.audit import Audit
+from formulanas.progress import Line, Styled, duration
 from formulanas.statistics.leaderboard import Contender
 
+if TYPE_CHECKING:
+    from formulanas.search.search import Leaderboard
 
-def print_leaderboard(console: Console, contenders: Iterable[Contender]) -> None:
-    """The leaderboard for a terminal: a line of figures, and the formula under it."""
-    console.print(
-        f"[bold]{'':>3}  {'accuracy':>12}  {'n':>2}  {'params':>11}  {'MACs':>9}  {'seconds':>7}  trial[/bold]"
-    )
-    heading = ""
-    for place, row in enumerate(contenders, 1):
-        if (words := _heading(row)) != heading:
-            console.print(f"[dim]{words}[/dim]")
-            heading = words
-        spread = f" ± {100 * row.deviation:.1f}" if row.deviation is not None else ""
+
+def search_lines(board: "Leaderboard", seconds: float) -> Iterator[Line]:
+    """The outcome of a search that took so long: the leaderboard, what may be said of the winner, and the audit."""
+    yield ""
+    yield from leaderboard_lines(board.rows)
+    if board.verdict:
+        yield f"\n{board.verdict}"
+    for at, statement in enumerate(board.audit.statements()):
+        yield f"{'' if at else 'audit':<10}{statement}"
+    counts = ", ".join(f"{count} {state}" for state, count in board.trials.items() if count)
+    yield f"\n{counts}; {duration(seconds)}. Train the winner on: formulanas retrain {board.run}"
+
+
+def leaderboard_lines(contenders: Iterable[Contender]) -> Iterator[Line]:
+    """The leaderboard: a line of figures a contender, and the formula under it."""
+    heading = f"{'':>3}  {'accuracy':>12}  {'n':>2}  {'params':>11}  {'MACs':>9}  {'seconds':>7}  trial"
+    yield (Styled(heading, "bold"),)
+    kind = ""
+    for rank, contender in enumerate(contenders, 1):
+        if (words := _kind(contender)) != kind:
+            yield (Styled(words, "dim"),)
+            kind = words
+        spread = f" ± {100 * contender.deviation:.1f}" if contender.deviation is not None else ""
         figures = (
-            f"{place:>3}  {f'{100 * row.mean:.1f}{spread} %':>12}  {row.n:>2}  {row.params:>11,}  "
-            f"{f'{row.macs / 1e6:.1f} M':>9}  {row.seconds:>7.0f}  {row.trial:>5}"
+            f"{rank:>3}  {f'{100 * contender.mean:.1f}{spread} %':>12}  {contender.n:>2}  {contender.params:>11,}  "
+            f"{f'{contender.macs / 1e6:.1f} M':>9}  {contender.seconds:>7.0f}  {contender.trial:>5} "
+            f"{'◆' if contender.front else ' '}"
         )
-        figures += " ◆" if row.front else "  "
-        name = f"  [bold green]{row.name}[/bold green]" if row.name else ""
-        console.print(figures + name, soft_wrap=True, highlight=False)
-        over = f"  over {_backbone(row.backbone)}" if row.backbone else ""
-        over += f"  {row.beyond}" if row.beyond else ""
-        console.print(f"     [dim]{escape(row.formula)}{over}[/dim]", soft_wrap=True, highlight=False)
+        yield figures, Styled(f"  {contender.name}" if contender.name else "", "name")
+        over = f"  over {_backbone(contender.backbone)}" if contender.backbone else ""
+        over += f"  {contender.beyond}" if contender.beyond else ""
+        yield "     ", Styled(f"{contender.formula}{over}", "dim")
 
 
-def _heading(row: Contender) -> str:
-    """What stands above rows of this kind."""
-    if row.beyond:
+def _kind(contender: Contender) -> str:
+    """What stands above contenders of this kind."""
+    if contender.beyond:
         return "baselines beyond the limits, which do not compete"
-    return "" if row.confirmed else "not confirmed: the one value of each trial's proxy training"
+    return "" if contender.confirmed else "not confirmed: the one value of each trial's proxy training"
 
 
 def _backbone(changes: Mapping[str, Any]) -> str:
@@ -47,9 +57,3 @@ def _backbone(changes: Mapping[str, Any]) -> str:
         f"{'-'.join(map(str, value)) if isinstance(value, list) else value} {words[name]}"
         for name, value in changes.items()
     )
-
-
-def print_audit(console: Console, audit: Audit) -> None:
-    """The audit for a terminal."""
-    for at, line in enumerate(audit.statements()):
-        console.print(f"{'' if at else 'audit':<10}{escape(line)}", highlight=False, soft_wrap=True)

@@ -1,12 +1,9 @@
 """What `show`, `paths` and `atlas` print: a formula's canonical text, cost, paths and growth."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
-
-from rich.console import Console
-from rich.markup import escape
 
 from formulanas.analysis.growth import growth
 from formulanas.analysis.paths import Paths, add_up, paths
@@ -19,6 +16,7 @@ from formulanas.formula.bind import Value
 from formulanas.formula.latex import render_latex
 from formulanas.formula.parse import parse
 from formulanas.formula.published import atlas, bind_formula, published, published_names
+from formulanas.progress import Line, Style, Styled
 from formulanas.store.targets import resolve
 
 DEFAULT_BACKBONE, DEFAULT_DATASET = "cifar-resnet-20", "cifar10"
@@ -70,26 +68,24 @@ def describe(
     }
 
 
-def print_description(console: Console, facts: Mapping[str, Any]) -> None:
-    """The facts of a target for a terminal."""
+def description_lines(facts: Mapping[str, Any]) -> Iterator[Line]:
+    """The facts of a target, as `describe` gives them."""
     depth = "to the start of the history" if facts["history_depth"] == "n" else facts["history_depth"]
-    growth_text = "depends on the input" if facts["growth"] is None else f"{facts['growth']:.4g} per block"
-    rows = {
-        "formula": f"[bold]{escape(facts['formula'])}[/bold]",
+    named = {
         "published": facts["name"] or "no",
         "key": facts["key"],
-        "history": f"{depth}{', and the anchor x[0]' if facts['anchor'] else ''}".replace("[", r"\["),
-        "growth": growth_text,
+        "history": f"{depth}{', and the anchor x[0]' if facts['anchor'] else ''}",
+        "growth": "depends on the input" if facts["growth"] is None else f"{facts['growth']:.4g} per block",
         "variance": _variance_text(facts["variance"]),
         "backbone": f"{facts['backbone']}, {facts['dataset']}",
         "params": f"{facts['params']:,}",
         "MACs": f"{facts['macs']:,}",
     }
-    for name, text in rows.items():
-        console.print(f"{name:<10} {text}", highlight=False, soft_wrap=True)
+    yield "formula    ", Styled(facts["formula"], "bold")
+    yield from (f"{name:<10} {text}" for name, text in named.items())
     if facts["paths"] is not None:
-        console.print(f"paths      by length, over {facts['blocks']} blocks", highlight=False)
-        _print_lengths(console, facts["paths"])
+        yield f"paths      by length, over {facts['blocks']} blocks"
+        yield from _length_lines(facts["paths"])
 
 
 def _variance_text(variances: Sequence[float] | None) -> str:
@@ -101,27 +97,25 @@ def _variance_text(variances: Sequence[float] | None) -> str:
     return f"{', '.join(shown)} after each block, at initialisation"
 
 
-def print_paths(console: Console, formula: str, counted: Paths, stages: Sequence[tuple[int, Paths]]) -> None:
-    """Path lengths for a terminal, of the whole and of each of the `stages` with its number of blocks."""
-    console.print(f"[bold]{escape(formula)}[/bold]", highlight=False, soft_wrap=True)
-    _print_counts(console, counted)
-    for place, (depth, each) in enumerate(stages, 1):
-        console.print(f"stage {place} alone, {depth} blocks", highlight=False)
-        _print_counts(console, each)
+def path_lines(formula: str, counted: Paths, stages: Sequence[tuple[int, Paths]]) -> Iterator[Line]:
+    """Path lengths, of the whole and of each of the `stages` with its number of blocks."""
+    yield (Styled(formula, "bold"),)
+    yield from _count_lines(counted)
+    for stage, (depth, paths_of_stage) in enumerate(stages, 1):
+        yield f"stage {stage} alone, {depth} blocks"
+        yield from _count_lines(paths_of_stage)
 
 
-def _print_counts(console: Console, counted: Paths) -> None:
-    net, gross = counted.net, counted.gross_weights
-    totals = _number(counted.total), _number(add_up(gross.values))
-    console.print(f"{totals[0]} paths in all (net), {totals[1]} gross", highlight=False)
-    if not net.exact:
-        console.print("[dim]not exact: not all coefficients are whole, or there is too much to add up[/dim]")
-    _print_lengths(console, net.values)
+def _count_lines(counted: Paths) -> Iterator[Line]:
+    yield f"{_number(counted.total)} paths in all (net), {_number(add_up(counted.gross_weights.values))} gross"
+    if not counted.net.exact:
+        yield (Styled("not exact: not all coefficients are whole, or there is too much to add up", "dim"),)
+    yield from _length_lines(counted.net.values)
 
 
-def _print_lengths(console: Console, lengths: Sequence[int | float], most: int = 24) -> None:
+def _length_lines(lengths: Sequence[int | float], most: int = 24) -> Iterator[Line]:
     """A bar a length, those in between left out where there are many."""
-    largest = max(abs(each) for each in lengths) or 1
+    largest = max(map(abs, lengths)) or 1
     shown: Iterable[int] = (
         range(len(lengths))
         if len(lengths) <= most
@@ -130,7 +124,7 @@ def _print_lengths(console: Console, lengths: Sequence[int | float], most: int =
     for length in shown:
         count = lengths[length]
         bar = "█" * round(Fraction(abs(count)) / Fraction(largest) * BAR_WIDTH)
-        console.print(f"{length:>6}  {_number(count):>12}  {'-' if count < 0 else ''}{bar}", highlight=False)
+        yield f"{length:>6}  {_number(count):>12}  {'-' if count < 0 else ''}{bar}"
 
 
 def _number(count: int | float) -> str:
@@ -171,22 +165,21 @@ def atlas_entries(name: str | None) -> list[dict[str, Any]]:
     return entries
 
 
-def print_atlas(console: Console, entries: Sequence[Mapping[str, Any]]) -> None:
-    """The published architectures for a terminal, those without a formula last."""
-    for entry in sorted(entries, key=lambda each: each["reason"] is not None):
-        colour = "green" if entry["reason"] is None else "yellow"
+def atlas_lines(entries: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
+    """The published architectures, those without a formula last."""
+    for entry in sorted(entries, key=lambda entry: entry["reason"] is not None):
+        style: Style = "name" if entry["reason"] is None else "warning"
         about = f"{entry['title']}, {entry['year']}; {entry['source']} (checked: {entry['checked']})"
-        head = f"[bold {colour}]{entry['name']}[/bold {colour}]  {about}"
-        console.print(head, highlight=False, soft_wrap=True)
+        yield Styled(entry["name"], style), f"  {about}"
         if entry["reason"]:
-            console.print(f"    no recursion formula: {escape(entry['reason'])}", highlight=False, soft_wrap=True)
+            yield f"    no recursion formula: {entry['reason']}"
             continue
         bound = "".join(f", {symbol} = {value}" for symbol, value in entry["values"].items())
         for line in (entry["text"].strip() + bound).splitlines():
-            console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
+            yield f"    {line}"
         shared = f"the formula of {entry['same_as']}" if entry["same_as"] else ""
         if remark := "; ".join(filter(None, (shared, entry["note"]))):
-            console.print(f"    [dim]{escape(remark)}[/dim]", highlight=False, soft_wrap=True)
-    said = sum(entry["reason"] is None for entry in entries)
+            yield "    ", Styled(remark, "dim")
+    formulas = sum(entry["reason"] is None for entry in entries)
     if len(entries) > 1:
-        console.print(f"{said} published architectures with formulas, {len(entries) - said} without", highlight=False)
+        yield f"{formulas} published architectures with formulas, {len(entries) - formulas} without"

@@ -1,12 +1,10 @@
 """Where a run stands: its state, its trials by state, and the best so far; read from its folder alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
 from formulanas.formula.published import published_names
+from formulanas.progress import Line, Styled
 from formulanas.records import read_json
 from formulanas.statistics.leaderboard import rank
 from formulanas.store.runs import Run, is_locked
@@ -37,17 +35,13 @@ def run_status(run: Run) -> dict[str, Any]:
     }
 
 
-def print_status(console: Console, status: Mapping[str, Any]) -> None:
-    """The state of a run for a terminal."""
+def status_lines(status: Mapping[str, Any]) -> Iterator[Line]:
+    """The state of a run, as `run_status` gives it."""
     counts = ", ".join(f"{count} {state}" for state, count in status["trials"].items() if count)
-    console.print(f"[bold]{status['run']}[/bold]  {status['state']}", highlight=False)
-    console.print(f"trials    {counts or 'none yet'}, of {status['asked']} asked for", highlight=False)
-    console.print(f"confirmed {status['confirmed']} trainings", highlight=False)
+    yield Styled(status["run"], "bold"), f"  {status['state']}"
+    yield f"trials    {counts or 'none yet'}, of {status['asked']} asked for"
+    yield f"confirmed {status['confirmed']} trainings"
     if best := status["best"]:
         kind = "confirmed" if best["confirmed"] else "by its proxy"
         name = f"{best['name']}  " if best["name"] else ""
-        console.print(
-            f"best      {100 * best['mean']:.1f} % {kind} (n = {best['n']})  {name}{escape(best['formula'])}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        yield f"best      {100 * best['mean']:.1f} % {kind} (n = {best['n']})  {name}{best['formula']}"

@@ -1,11 +1,11 @@
 """Runs what is missing of a table, one retraining after the other, and writes down how the table stands."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from formulanas.errors import InputError
+from formulanas.progress import Progress
 from formulanas.records import write_json
 from formulanas.reproduce.runs import Asked
 from formulanas.reproduce.state import Reproduction, Standing, reproduction
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from formulanas.retrain import Options
 
 
-def reproduce(table: Table, asked: Asked, tell: Callable[[str], None], **options: "Unpack[Options]") -> Reproduction:
+def reproduce(table: Table, asked: Asked, **options: "Unpack[Options]") -> Reproduction:
     """Trains the runs asked for that are not done, each resumed where it stopped, and returns the table as it then is.
 
     `options` are those of a retraining that do not change its outcome. After each run the table is written to
@@ -24,11 +24,12 @@ def reproduce(table: Table, asked: Asked, tell: Callable[[str], None], **options
     """
     from formulanas.retrain import retrain
 
+    say = (options.get("progress") or Progress()).line
     now = reproduction(table, asked)
     left = [each for each in now.standings if each.state in ("missing", "begun")]
     for place, standing in enumerate(left, 1):
         run = standing.run
-        tell(f"run {place} of {len(left)}: {_title(standing)}")
+        say(f"run {place} of {len(left)}: {_title(standing)}")
         settings: Options = {
             **options,
             "backbone_name": run.backbone_name,
@@ -45,7 +46,7 @@ def reproduce(table: Table, asked: Asked, tell: Callable[[str], None], **options
                 f"the recipe of {run.network} is {run.recipe.digest} now, but {result.folder} was trained by "
                 f"{result.recipe}; move that folder away, and it is trained anew"
             )
-        tell(result.statement)
+        say(result.statement)
         _write(table, asked)
     return reproduction(table, asked)
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.markup import escape
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
@@ -22,8 +20,8 @@ from formulanas.errors import InputError
 from formulanas.formula.bind import bind
 from formulanas.network.fusion import fuse_where_faster
 from formulanas.network.network import Network, build
+from formulanas.progress import Progress, Styled
 from formulanas.records import to_plain, write_json, write_lines, write_yaml
-from formulanas.report.progress import Reporter
 from formulanas.retrain.settings import Result, Retraining
 from formulanas.seeds import derive_seed
 from formulanas.store.models import RETRAIN_FILE, WEIGHTS_FILE
@@ -48,10 +46,11 @@ class Job:
         settings: Retraining,
         checkpoint_minutes: float,
         decoders: int,
-        console: Console,
+        progress: Progress,
         place: Place = ALONE,
     ) -> None:
-        self.folder, self.settings, self.console, self.place = folder, settings, console, place
+        self.folder, self.settings, self.progress, self.place = folder, settings, progress, place
+        self.say = progress.line
         self.checkpoint_seconds = 60 * checkpoint_minutes
         self.device = place.device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.reading = Reading(decoders, settings.skip_broken, settings.ten_crops, self.warn)
@@ -136,11 +135,12 @@ class Job:
 
     def train(self, phase: int, training: Training) -> None:
         """Trains to the end of a phase, saved after every epoch and every few minutes."""
-        with Reporter(self.console, training.num_steps) as reporter:
-            reporter.advance(training.step)
+        progress = self.progress
+        with progress.working(training.num_steps):
+            progress.advance(training.step)
 
             def after_step() -> None:
-                reporter.advance(1)
+                progress.advance(1)
                 if time.monotonic() - self.saved > self.checkpoint_seconds:
                     self.save(phase, training)
 
@@ -148,9 +148,9 @@ class Job:
                 self.metrics.append(asdict(epoch) if phase == 0 else {"phase": phase, **asdict(epoch)})
                 self.save(phase, training)
                 line = self.epoch_line(epoch, training.recipe.epochs)
-                reporter.status(line)
-                if reporter.bar is None:
-                    reporter.line(f"{line}  ({reporter.left})")
+                progress.status(line)
+                if not progress.is_live:
+                    progress.line(line, progress.left)
 
     def evaluate(self, network: Network) -> Result:
         """The test set, opened once."""
@@ -201,7 +201,7 @@ class Job:
     ) -> None:
         """The first lines: what is trained on what, and how it differs from the backbones that it is compared with."""
         settings, recipe, say = self.settings, self.settings.recipe, self.say
-        say(f"[bold]{settings.name}[/bold]  {escape(settings.formula)}")
+        say(Styled(settings.name, "bold"), f"  {settings.formula}")
         say(f"network   {settings.backbone_name}, {architecture.plan.num_params:,} parameters, {self.device}")
         for name, (backbone, size) in compared.items():
             other = replace(architecture, backbone=backbone, image=(architecture.image[0], size, size))
@@ -220,13 +220,9 @@ class Job:
             f"training accuracy {100 * epoch.train_accuracy:.1f} %  {epoch.seconds:.0f} s"
         )
 
-    def say(self, text: str) -> None:
-        """A line for the reader."""
-        self.console.print(text, highlight=False, soft_wrap=True)
-
     def warn(self, text: str) -> None:
         """A line that should not be overlooked."""
-        self.say(f"[yellow]{escape(text)}[/yellow]")
+        self.say(Styled(text, "warning"))
 
 
 def measures(architecture: Architecture) -> str:

@@ -4,10 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from rich.console import Console
-
 from formulanas.data.catalogue import fetch
 from formulanas.errors import InputError
+from formulanas.progress import Progress
 from formulanas.records import from_mapping, read_json, read_yaml, to_plain, write_yaml
 from formulanas.retrain.job import RESULT_FILE, Job
 from formulanas.retrain.settings import (
@@ -28,7 +27,7 @@ def retrain(target: str, **options: Unpack[Options]) -> Result:
     Kept in runs/RUN/retrain/ or, for a formula, in runs/retrained/; `resume` goes on from the last
     checkpoint, to the same final weights as without the interruption.
     """
-    console = options.get("console") or Console(stderr=True)
+    progress = options.get("progress") or Progress()
     settled = settle(target, options)
     folder, settings = settled.folder, settled.settings
     if folder.exists() and not options.get("resume"):
@@ -50,6 +49,6 @@ def retrain(target: str, **options: Unpack[Options]) -> Result:
             from formulanas.retrain.workers import Work, train_together  # Ray's import takes seconds
 
             work = Work(folder, settings, settled.reason, settled.compared, minutes, decoders)
-            return train_together(work, options["workers"], options.get("address"), console)
-        job = Job(folder, settings, minutes, default_decoders() if decoders is None else decoders, console)
+            return train_together(work, options["workers"], options.get("address"), progress)
+        job = Job(folder, settings, minutes, default_decoders() if decoders is None else decoders, progress)
         return job.execute(settled.reason, settled.compared)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from rich.console import Console
-
 from formulanas.architecture.backbone import Backbone, compound_scaled
 from formulanas.architecture.backbones import backbone
 from formulanas.data.catalogue import DEFAULT_DATA_DIR, dataset, is_present
 from formulanas.data.imagenet import ImageNet
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula.bind import Value
+from formulanas.progress import Progress
 from formulanas.recipe import RECIPES, Recipe, fixing_resolution, recipe
 from formulanas.store.runs import RUNS_DIR
 from formulanas.store.targets import resolve
@@ -38,7 +37,7 @@ class Options(TypedDict, total=False):
     data_dir: str | Path | None
     resume: bool
     checkpoint_minutes: float
-    console: Console | None
+    progress: Progress
     scale: float | None  # phi of compound scaling, 1905.11946
     fixres: int | None  # the side of test images for which head and norms are tuned at the end, 1906.06423
     ten_crops: bool  # in the test, beside the central crop

@@ -4,12 +4,12 @@ Ray Train starts the group and finds out when a worker is lost; what is lost is 
 in the retraining's own folder, so that a mistake of the user is not, and any number of workers can go on from there.
 """
 
-import io
 import os
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.markup import escape
 
 from formulanas.architecture.backbone import Backbone
 from formulanas.cluster import connect
 from formulanas.errors import InputError
+from formulanas.progress import Part, Progress, Styled
 from formulanas.records import from_mapping, read_json
 from formulanas.retrain.job import RESULT_FILE, Job
 from formulanas.retrain.settings import Result, Retraining, default_decoders
@@ -53,7 +52,7 @@ class Work:
     decoders: int | None
 
 
-def train_together(work: Work, workers: int, address: str | None, console: Console) -> Result:
+def train_together(work: Work, workers: int, address: str | None, progress: Progress) -> Result:
     """Trains with so many `workers` of the cluster at `address`, or of this machine, and evaluates.
 
     Raises InputError where the cluster has no room for them, and what stopped them where that would come again.
@@ -62,10 +61,12 @@ def train_together(work: Work, workers: int, address: str | None, console: Conso
         try:
             place = connect(address, workers)
             gpus = gpus_for(workers, ray.cluster_resources())  # type: ignore[no-untyped-call]
-            group = _Group(work, workers, gpus, console)
-            group.say(f"workers   {workers} of Ray Train {place}")
-            group.say(f"          each norms its 1/{workers} of every batch by itself; the first's statistics are kept")
-            group.run()
+            group = _Group(work, workers, gpus, progress)
+            progress.line(f"workers   {workers} of Ray Train {place}")
+            note = f"each norms its 1/{workers} of every batch by itself; the first's statistics are kept"
+            progress.line(f"          {note}")
+            with progress.working(None):
+                group.run()
         finally:
             ray.shutdown()
     path = work.folder / RESULT_FILE
@@ -83,18 +84,17 @@ def gpus_for(workers: int, room: Mapping[str, float]) -> bool:
 
 
 class _Group:
-    """The workers, begun again when one is lost; what the first one shows goes to `console`."""
+    """The workers, begun again when one is lost; `progress` says what the first one says."""
 
-    def __init__(self, work: Work, workers: int, gpus: bool, console: Console) -> None:
+    def __init__(self, work: Work, workers: int, gpus: bool, progress: Progress) -> None:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.console, self.work = console, work
+        self.progress, self.work = progress, work
         self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self.config = {
             "work": work,
             "queue": self.queue,
             "home": str(Path.cwd()),
-            "width": console.width,
-            "is_terminal": console.is_terminal,
+            "is_live": progress.is_live,
         }
         self.scaling = train.ScalingConfig(num_workers=workers, use_gpu=gpus)
         self.backend = TorchConfig(backend="nccl" if gpus else "gloo")
@@ -111,12 +111,7 @@ class _Group:
                     f"{loss(error)}, {MAX_LOSSES} times in a row with no checkpoint between; see the logs of Ray, and "
                     "go on by --resume"
                 ) from error
-            self.console.show_cursor()
-            self.say(f"[yellow]{escape(loss(error))}; all begin again at the last checkpoint[/yellow]")
-
-    def say(self, text: str) -> None:
-        """A line for the reader."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+            self.progress.line(Styled(f"{loss(error)}; all begin again at the last checkpoint", "warning"))
 
     def saved(self) -> int | None:
         """When the newest checkpoint was written."""
@@ -158,12 +153,18 @@ class _Group:
         def listen() -> None:
             while not ended.is_set() or not self.queue.empty():
                 with suppress(Empty):
-                    message: str | Exception = self.queue.get(timeout=POLL_SECONDS)
-                    if isinstance(message, Exception):
-                        told.append(message)
-                    else:
-                        self.console.file.write(message)
-                        self.console.file.flush()
+                    message: tuple[str, Any] | Exception = self.queue.get(timeout=POLL_SECONDS)
+                    match message:
+                        case Exception():
+                            told.append(message)
+                        case "line", parts:
+                            self.progress.line(*parts)
+                        case "status", text:
+                            self.progress.status(text)
+                        case "begin", total:
+                            self.progress.begin(total)
+                        case "advance", units:
+                            self.progress.advance(units)
 
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
@@ -184,18 +185,34 @@ def loss(error: Exception) -> str:
     return f"{'Ray Train' if rank is None else f'worker {rank}'} failed: {str(failure).strip().splitlines()[-1]}"
 
 
-class _Far(io.StringIO):
-    """A file whose text goes into a queue."""
+class _Far(Progress):
+    """What a worker says, put into a queue; without one, nothing is said."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue | None, is_live: bool) -> None:
         super().__init__()
-        self.queue = queue
+        self.queue, self.is_live = queue, is_live
+        self.waiting, self.told = 0.0, 0.0
 
-    def flush(self) -> None:
-        if text := self.getvalue():
-            self.queue.put(text)
-        self.seek(0)
-        self.truncate()
+    def tell(self, kind: str, content: Any) -> None:
+        if self.queue is not None:
+            self.queue.put((kind, content))
+
+    def line(self, *parts: Part) -> None:
+        self.tell("line", parts)
+
+    def status(self, text: str) -> None:
+        self.tell("status", text)
+
+    def begin(self, total: float | None) -> None:
+        super().begin(total)
+        self.tell("begin", total)
+
+    def advance(self, units: float) -> None:
+        super().advance(units)
+        self.waiting += units
+        if time.monotonic() - self.told > POLL_SECONDS:  # a message takes longer than some steps do
+            self.tell("advance", self.waiting)
+            self.waiting, self.told = 0.0, time.monotonic()
 
 
 def _train(config: dict[str, Any]) -> None:
@@ -213,13 +230,9 @@ def _train(config: dict[str, Any]) -> None:
                 "folders: work where all of them share a file system"
             )
         os.chdir(home)
-        if place.is_first:
-            file = _Far(config["queue"])
-            console = Console(file=file, force_terminal=config["is_terminal"], width=config["width"])
-        else:
-            console = Console(quiet=True)
+        progress = _Far(config["queue"] if place.is_first else None, config["is_live"])
         decoders = cores if work.decoders is None else work.decoders
-        job = Job(work.folder, work.settings, work.checkpoint_minutes, decoders, console, place)
+        job = Job(work.folder, work.settings, work.checkpoint_minutes, decoders, progress, place)
         network = job.train_all(work.reason, work.compared)
         if place.is_first:
             job.finish(network)

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from formulanas.architecture.backbone import Backbone
+from formulanas.progress import Progress
 from formulanas.recipe import Recipe
 from formulanas.records import read_json, write_json
-from formulanas.report.progress import Reporter
 from formulanas.search.executors.work import MAX_RETRIES, Message, Task
 from formulanas.search.space.proxy import Proxy
 from formulanas.search.space.settings import ConfirmSettings
@@ -75,14 +73,14 @@ class Confirmations:
         self.seconds: dict[int, float] = {}
         self.values: dict[int, float | None] = {}
 
-    def next(self, reporter: Reporter) -> tuple[int, Task] | None:
+    def next(self, progress: Progress) -> tuple[int, Task] | None:
         """The next training, known by its place in `todo`."""
         if not self.waiting:
             return None
         place = self.waiting.pop(0)
         each = self.todo[place]
         self.seconds[place], self.values[place] = 0.0, None
-        reporter.status(f"confirming {escape(each.formula)}")
+        progress.status(f"confirming {each.formula}")
         task = Task(
             name=f"confirm seed {each.draw + 1}  {each.key}  {each.formula}",
             formula=each.formula,
@@ -93,22 +91,22 @@ class Confirmations:
         )
         return place, task
 
-    def handle(self, reporter: Reporter, number: int, message: Message) -> bool:
+    def handle(self, progress: Progress, number: int, message: Message) -> bool:
         """Takes in what a worker says of a training."""
         if message.kind == "epoch":
             assert message.metrics is not None
             self.values[number] = message.metrics.validation_accuracy
             self.seconds[number] += message.metrics.seconds
-            reporter.advance(1)
+            progress.advance(1)
             return True
         if message.kind == "died" and self.retries[number] < MAX_RETRIES:
             self.retries[number] += 1
             self.waiting.insert(0, number)
         else:
-            self.write(reporter, number, message)
+            self.write(progress, number, message)
         return False
 
-    def write(self, reporter: Reporter, number: int, message: Message) -> None:
+    def write(self, progress: Progress, number: int, message: Message) -> None:
         each, seconds = self.todo[number], self.seconds[number]
         value = self.values[number] if message.kind == "done" else None
         document = {
@@ -124,5 +122,4 @@ class Confirmations:
         }
         write_json(each.path(self.run), document)
         shown = "failed" if value is None else f"{100 * value:.1f} %"
-        left = "" if reporter.bar is not None else f"  ({reporter.left})"
-        reporter.line(f"confirm seed {each.draw + 1}  {shown}  {seconds:4.0f} s  {escape(each.formula)}{left}")
+        progress.line(f"confirm seed {each.draw + 1}  {shown}  {seconds:4.0f} s  {each.formula}{progress.left}")

@@ -7,11 +7,10 @@ from typing import Any
 
 import optuna
 from optuna.trial import Trial, TrialState
-from rich.markup import escape
 
 from formulanas.errors import InputError
 from formulanas.formula.published import published_names
-from formulanas.report.progress import Reporter
+from formulanas.progress import Progress, Styled
 from formulanas.search.executors.work import MAX_RETRIES, Message, Task
 from formulanas.search.sampling import Guess, make_sampler
 from formulanas.search.screening import costs
@@ -91,7 +90,7 @@ class Search:
         self.results[facts["key"]] = trial
         self.num_trained += not facts.get("screened", False)
 
-    def next(self, reporter: Reporter) -> tuple[int, Task] | None:
+    def next(self, progress: Progress) -> tuple[int, Task] | None:
         """The next trial to train; None while there are enough, or where the space is exhausted."""
         if self.again:
             number = self.again.pop(0)
@@ -100,25 +99,25 @@ class Search:
             trial, reported = self.adopted.pop(0) if self.adopted else (self.ask(), 0)
             if trial is None:
                 if not self.running:
-                    reporter.line("the space has nothing new: all that could be proposed is known or rejected")
+                    progress.line("the space has nothing new: all that could be proposed is known or rejected")
                 return None
-            running = self.prepare(trial, reported, reporter)
+            running = self.prepare(trial, reported, progress)
             if running is None:
                 self.rejected_in_a_row += 1
                 continue
             self.running[trial.number] = running
             if self.document.search.rank_by and running.point is None and not reported:
-                running = self.best_of(running, self.document.search.rank_by, reporter)
+                running = self.best_of(running, self.document.search.rank_by, progress)
             self.metrics_file(running.trial.number, [])
             return running.trial.number, running.task
         return None
 
-    def best_of(self, first: _Running, predictor: str, reporter: Reporter) -> _Running:
+    def best_of(self, first: _Running, predictor: str, progress: Progress) -> _Running:
         """Of `first` and further proposals, the one that `predictor` puts first; the others are told PRUNED."""
         rivals = [first]
         for _ in range(self.document.search.rank_of - 1):
             trial = self.ask()
-            running = self.prepare(trial, 0, reporter) if trial is not None else None
+            running = self.prepare(trial, 0, progress) if trial is not None else None
             if running is not None:
                 self.running[running.trial.number] = running
                 rivals.append(running)
@@ -136,7 +135,7 @@ class Search:
         """The next proposal; None where there is nothing new, or too many in a row were rejected."""
         return self.proposer.ask() if self.rejected_in_a_row < MAX_REJECTED else None
 
-    def prepare(self, trial: Trial, reported: int, reporter: Reporter) -> _Running | None:
+    def prepare(self, trial: Trial, reported: int, progress: Progress) -> _Running | None:
         """The training that a proposal needs; None where it is known, under way or rejected, and told so."""
         point = trial.user_attrs.get("point")
         if trial.user_attrs.get("screened"):
@@ -160,7 +159,7 @@ class Search:
             record(trial, beyond=reason)  # a baseline is trained all the same, but is no winner
         elif reason:
             self.reject(trial, reason)
-            reporter.line(f"[dim]trial {trial.number}  not trained: {reason}  {escape(recursion.text)}[/dim]")
+            progress.line(Styled(f"trial {trial.number}  not trained: {reason}  {recursion.text}", "dim"))
             return None
         task = Task(
             name=f"trial {trial.number}  {key}  {recursion.text}",
@@ -200,7 +199,7 @@ class Search:
         values = known.values if known.state == TrialState.COMPLETE else None
         finish(self.run, self.study, trial, known.state, values, reason)
 
-    def handle(self, reporter: Reporter, number: int, message: Message) -> bool:
+    def handle(self, progress: Progress, number: int, message: Message) -> bool:
         """Takes in what a worker says of a trial; whether to go on with it."""
         running = self.running[number]
         match message.kind:
@@ -223,33 +222,33 @@ class Search:
                         record(running.trial, beyond=reason)
                 running.seconds += metrics.seconds
                 self.metrics_file(number, [asdict(metrics)])
-                reporter.advance(1)
+                progress.advance(1)
                 return go_on
             case "done" if running.stopped:
-                reporter.advance(self.proxy.recipe.epochs - running.reported)
+                progress.advance(self.proxy.recipe.epochs - running.reported)
                 reason = f"stopped after epoch {running.reported} by the {self.document.search.pruner} pruner"
-                self.end(reporter, running, TrialState.PRUNED, reason)
+                self.end(progress, running, TrialState.PRUNED, reason)
             case "done":
-                self.end(reporter, running, TrialState.COMPLETE, "")
+                self.end(progress, running, TrialState.COMPLETE, "")
             case "rejected":
                 self.rejected_in_a_row += 1
                 record(running.trial, screened=True, **message.costs)
-                self.end(reporter, running, TrialState.PRUNED, message.reason)
+                self.end(progress, running, TrialState.PRUNED, message.reason)
             case "died" if running.retries < MAX_RETRIES:
                 running.retries += 1
                 running.seconds, running.stopped = 0.0, False
                 if running.reported:  # it was measured, and what is measured again may be a little more
                     running.task = replace(running.task, limits={})
-                reporter.line(f"trial {number}: {message.reason}; it is trained again")
+                progress.line(f"trial {number}: {message.reason}; it is trained again")
                 self.metrics_file(number, [])
                 self.again.append(number)
             case _:
                 if message.details:
                     (self.run.trial_file(number).parent / "error.txt").write_text(message.details)
-                self.end(reporter, running, TrialState.FAIL, message.reason)
+                self.end(progress, running, TrialState.FAIL, message.reason)
         return False
 
-    def end(self, reporter: Reporter, running: _Running, state: TrialState, reason: str) -> None:
+    def end(self, progress: Progress, running: _Running, state: TrialState, reason: str) -> None:
         """Tells the study how a trial ended, and those that wait for the same result."""
         record(running.trial, seconds=round(running.seconds, 2))
         values = self.objectives(running) if state == TrialState.COMPLETE else None
@@ -258,7 +257,7 @@ class Search:
         self.remember(ended)
         for trial in running.duplicates:
             self.copy(ended, trial)
-        self.report(reporter, running, state, reason)
+        self.report(progress, running, state, reason)
 
     def objectives(self, running: _Running) -> list[float]:
         """The values of a trained trial: its accuracy, then its costs."""
@@ -266,22 +265,22 @@ class Search:
         facts = {**attributes["figures"], **attributes}
         return [running.value or 0.0, *(facts[name] for name in self.document.search.objectives[1:])]
 
-    def report(self, reporter: Reporter, running: _Running, state: TrialState, reason: str) -> None:
+    def report(self, progress: Progress, running: _Running, state: TrialState, reason: str) -> None:
         best = self.best
         value = "" if running.value is None else f"{100 * running.value:5.1f} %"
         name = self.names.get(running.key)
-        mark = f"[bold green]{name}[/bold green]  " if name else ""
-        outcome = "" if state == TrialState.COMPLETE else f"  [yellow]{reason}[/yellow]"
         count = f"trial {running.trial.number:<3} {self.num_trained:>3}/{self.num_trials}"
-        reporter.line(
-            f"{count}  {value}  {running.seconds:4.0f} s  {mark}{escape(running.task.formula)}{outcome}"
-            + ("" if reporter.bar is not None else f"  ({reporter.left})")
+        progress.line(
+            f"{count}  {value}  {running.seconds:4.0f} s  ",
+            Styled(f"{name}  " if name else "", "name"),
+            running.task.formula,
+            Styled("" if state == TrialState.COMPLETE else f"  {reason}", "warning"),
+            progress.left,
         )
         if best is not None:
             text = self.names.get(best.user_attrs["key"]) or best.user_attrs["formula"]
-            reporter.status(
-                f"{self.num_trained}/{self.num_trials} trials, best {100 * best.values[0]:.1f} %  {escape(text)}"
-            )
+            count = f"{self.num_trained}/{self.num_trials} trials"
+            progress.status(f"{count}, best {100 * best.values[0]:.1f} %  {text}")
 
     def metrics_file(self, number: int, lines: list[dict[str, Any]]) -> None:
         """Appends to the metrics of a trial; an empty list begins them anew."""

@@ -1,25 +1,20 @@
 """The main job: from a search space file to a leaderboard, on disk from the first moment, resumable at any."""
 
 import importlib.metadata
-import io
 import platform
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula.published import published_names
-from formulanas.records import from_mapping, to_plain, write_json, write_text, write_yaml
-from formulanas.report.leaderboard import print_audit, print_leaderboard
-from formulanas.report.progress import Reporter, duration
+from formulanas.progress import Progress, Styled
+from formulanas.records import from_mapping, to_plain, write_json, write_yaml
 from formulanas.search.audit import Outcome, audit
 from formulanas.search.confirm import Confirmations, choose, confirmation_recipe, read_confirmations
 from formulanas.search.driver import Search
@@ -81,7 +76,7 @@ def search(
     executor: str = "local",
     address: str | None = None,
     gpus: float | None = None,
-    console: Console | None = None,
+    progress: Progress | None = None,
 ) -> Leaderboard:
     """Searches the space file `space` and returns the leaderboard; `resume` goes on with a run of the same space.
 
@@ -90,7 +85,6 @@ def search(
     `gpus` for each, which may be a fraction; a resumed run may change its executor. Raises InputError for mistakes in
     the space file or the settings, KeyboardInterrupt on Ctrl-C (resumable).
     """
-    console = console or Console(stderr=True)
     if workers is not None and workers < 1:
         raise InputError(f"1 <= workers must hold, but got {workers}")
     if executor not in EXECUTORS:
@@ -110,7 +104,7 @@ def search(
         document = read_space(Path(space), changes)
         run = create_run(Path(space), document, name, trials, seed, Path(data_dir) if data_dir else None)
     with locked(run.folder):
-        return _Job(run, trials, Where(executor, workers, address, gpus), console).execute()
+        return _Job(run, trials, Where(executor, workers, address, gpus), progress or Progress()).execute()
 
 
 def create_run(
@@ -168,9 +162,10 @@ def _versions() -> dict[str, str]:
 
 
 class _Job:
-    def __init__(self, run: Run, trials: int | None, where: Where, console: Console) -> None:
+    def __init__(self, run: Run, trials: int | None, where: Where, progress: Progress) -> None:
         settings = run.settings()
-        self.run, self.where, self.console = run, where, console
+        self.run, self.where, self.progress = run, where, progress
+        self.say = progress.line
         self.document = from_mapping(SpaceDocument, settings["space"], f"{run.name}: space")
         self.proxy = from_mapping(Proxy, settings["proxy"], f"{run.name}: proxy")
         self.seed: int = settings["seed"]
@@ -179,43 +174,37 @@ class _Job:
             write_yaml(run.folder / STUDY_FILE, settings | {"trials": self.num_trials})
 
     def execute(self) -> Leaderboard:
-        started = time.monotonic()
         search = Search(self.run, self.document, self.proxy, self.seed, self.num_trials)
         recipe = confirmation_recipe(self.proxy, self.document.confirm)
         settings = self.document.confirm
         confirmations = (settings.top + settings.points + settings.audit) * settings.seeds
         epochs = max(self.num_trials - search.num_trained, 0) * self.proxy.recipe.epochs
         self.introduce(search, recipe.epochs)
-        with (
-            self.open_executor() as executor,
-            Reporter(self.console, epochs + confirmations * recipe.epochs) as reporter,
-        ):
-            found = self.carry_out(search, self.document.confirm, executor, reporter)
+        with self.open_executor() as executor, self.progress.working(epochs + confirmations * recipe.epochs):
+            found = self.carry_out(search, self.document.confirm, executor)
             arm = None
             if self.document.confirm.random_arm:
-                reporter.line(f"the random arm: {self.num_trials} trials by random search, for comparison")
-                arm = self.carry_out(self.random_arm(), replace(self.document.confirm, points=0), executor, reporter)
-            reporter.status("auditing")
+                self.say(f"the random arm: {self.num_trials} trials by random search, for comparison")
+                arm = self.carry_out(self.random_arm(), replace(self.document.confirm, points=0), executor)
+            self.progress.status("auditing")
             judged = audit(self.proxy, self.seed, found, arm)
         board = Leaderboard(
             self.run.name, found.rows, count_states(search.study), verdict(found.rows, found.confirmations), judged
         )
-        self.conclude(board, time.monotonic() - started)
+        self.conclude(board)
         return board
 
-    def carry_out(self, search: Search, settings: ConfirmSettings, executor: Executor, reporter: Reporter) -> Outcome:
+    def carry_out(self, search: Search, settings: ConfirmSettings, executor: Executor) -> Outcome:
         """Searches, confirms the best, and ranks; what is done already is not done again."""
-        executor.run(search, reporter)
+        executor.run(search, self.progress)
         documents = list(search.trial_documents())
         recipe = confirmation_recipe(self.proxy, settings)
         todo = choose(documents, settings, self.proxy.backbone)
         missing = sum(not each.path(search.run).is_file() for each in todo)
-        reporter.expect(reporter.done + missing * recipe.epochs)
+        self.progress.expect(self.progress.done + missing * recipe.epochs)
         if missing:
-            reporter.line(
-                f"confirming {len(todo)} trainings of {recipe.epochs} epochs, each with a fresh seed and split"
-            )
-        executor.run(Confirmations(search.run, self.seed, recipe, todo), reporter)
+            self.say(f"confirming {len(todo)} trainings of {recipe.epochs} epochs, each with a fresh seed and split")
+        executor.run(Confirmations(search.run, self.seed, recipe, todo), self.progress)
         confirmed = read_confirmations(search.run)
         rows = rank(documents, confirmed, published_names(), self.document.search.objectives[1:] or ("params",))
         if not rows or rows[0].beyond:
@@ -252,7 +241,7 @@ class _Job:
     def introduce(self, search: Search, confirm_epochs: int) -> None:
         proxy, say = self.proxy, self.say
         widths = "-".join(map(str, proxy.backbone.widths))
-        say(f"[bold]{self.run.name}[/bold]  in {self.run.folder}, seed {self.seed}")
+        say(Styled(self.run.name, "bold"), f"  in {self.run.folder}, seed {self.seed}")
         say(f"data      {proxy.dataset}: {proxy.reason}; {100 * proxy.held_out:.0f} % of the training images validate")
         say(
             f"proxy     {proxy.recipe.epochs} epochs, {sum(proxy.backbone.depths)} {proxy.backbone.transform} blocks "
@@ -264,7 +253,7 @@ class _Job:
         if search.num_trained:
             say(f"resumed   {search.num_trained} trials are done, {len(search.adopted)} were under way")
 
-    def conclude(self, board: Leaderboard, seconds: float) -> None:
+    def conclude(self, board: Leaderboard) -> None:
         document = {
             "schema": 1,
             "run": board.run,
@@ -276,18 +265,4 @@ class _Job:
             "audit": board.audit.to_json(),
             "rows": [row.to_json() for row in board.rows],
         }
-        text = Console(file=io.StringIO(), width=400)
-        print_leaderboard(text, board.rows)
-        write_text(self.run.folder / "leaderboard.txt", text.file.getvalue())  # type: ignore[attr-defined]
         write_json(self.run.folder / LEADERBOARD_FILE, document)
-        self.console.print()
-        print_leaderboard(self.console, board.rows)
-        if board.verdict:
-            self.say(f"\n{board.verdict}")
-        print_audit(self.console, board.audit)
-        counts = ", ".join(f"{count} {state}" for state, count in board.trials.items() if count)
-        self.console.print()
-        self.say(f"{counts}; {duration(seconds)}. Train the winner on: formulanas retrain {self.run.name}")
-
-    def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from types import TracebackType
 
 import torch
 
-from formulanas.report.progress import Reporter
+from formulanas.progress import Progress
 from formulanas.search.executors.work import Message, Task, Work
 from formulanas.search.executors.worker import READY, work
 from formulanas.search.space.proxy import Proxy
@@ -46,18 +46,18 @@ class WorkerPool:
         theirs.close()
         return _Member(process, ours, device)
 
-    def run(self, work: Work, reporter: Reporter) -> None:
+    def run(self, work: Work, progress: Progress) -> None:
         """Does all of `work`."""
         while True:
             while (idle := next((each for each in self.members if each.number is None), None)) is not None:
-                job = work.next(reporter)
+                job = work.next(progress)
                 if job is None:
                     break
                 self.submit(idle, *job)
             if all(each.number is None for each in self.members):
                 return
             for member, number, message in self.messages():
-                go_on = work.handle(reporter, number, message)
+                go_on = work.handle(progress, number, message)
                 if message.kind == "epoch":
                     with suppress(OSError):  # it died since; `messages` finds out and says so
                         member.connection.send(go_on)

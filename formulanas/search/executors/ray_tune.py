@@ -30,10 +30,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 from ray.util.metrics import Gauge
-from rich.markup import escape
 
 from formulanas.errors import InputError
-from formulanas.report.progress import Reporter
+from formulanas.progress import Progress
 from formulanas.search.executors.work import Message, Task, Work
 from formulanas.search.executors.worker import Worker
 from formulanas.search.space.proxy import Proxy, default_workers
@@ -106,8 +105,8 @@ def _ours() -> Iterator[None]:
 class _Desk:
     """Where Tune's searcher, scheduler and callback meet: who has which training, by Tune's name of the trial."""
 
-    def __init__(self, work: Work, reporter: Reporter) -> None:
-        self.work, self.reporter = work, reporter
+    def __init__(self, work: Work, progress: Progress) -> None:
+        self.work, self.progress = work, progress
         self.jobs: dict[str, tuple[int, Task]] = {}
         self.again: list[tuple[int, Task]] = []  # never begun: not to be held against them
         self.begun: dict[str, Any] = {}  # the handles of the actors
@@ -116,7 +115,7 @@ class _Desk:
         self.num_ended = 0
 
     def next(self, name: str) -> Task | None:
-        job = self.again.pop(0) if self.again else self.work.next(self.reporter)
+        job = self.again.pop(0) if self.again else self.work.next(self.progress)
         if job is None:
             return None
         self.jobs[name] = job
@@ -128,7 +127,7 @@ class _Desk:
         actor.train = actor.train.options(name=self.jobs[name][1].name)  # what the dashboard shows for its epochs
 
     def say(self, name: str, message: Message) -> bool:
-        return self.work.handle(self.reporter, self.jobs[name][0], message)
+        return self.work.handle(self.progress, self.jobs[name][0], message)
 
     def end(self, name: str, message: Message | None) -> None:
         """Ends a training, with what it said last; None where its worker is gone."""
@@ -220,9 +219,9 @@ class RayExecutor:
             raise InputError(f"a trial needs 1 CPU and {self.gpus:g} GPUs, but the Ray cluster has {room} (--gpus)")
         self.num_workers = self.workers or fit
 
-    def run(self, work: Work, reporter: Reporter) -> None:
+    def run(self, work: Work, progress: Progress) -> None:
         """Does all of `work`."""
-        desk = _Desk(work, reporter)
+        desk = _Desk(work, progress)
         faults = 0
         while True:
             ended = desk.num_ended
@@ -235,7 +234,7 @@ class RayExecutor:
                 faults = 1 if desk.num_ended > ended else faults + 1
                 if faults == MAX_FAULTS:
                     raise
-                reporter.line(f"Ray Tune is started again: {type(error).__name__}: {escape(str(error))}")
+                progress.line(f"Ray Tune is started again: {type(error).__name__}: {error}")
                 ray.shutdown()  # with it goes what the old one had reserved
                 self.connect()
                 desk.take_back()

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from formulanas.architecture.backbone import Backbone
+from formulanas.progress import Progress
 from formulanas.recipe import Recipe
-from formulanas.report.progress import Reporter
 from formulanas.training.training import EpochMetrics
 
 MAX_RETRIES = 2  # of a training whose worker died
@@ -47,15 +47,15 @@ class Message:
 class Work(Protocol):
     """Trainings, each known by a number while it is under way."""
 
-    def next(self, reporter: Reporter) -> tuple[int, Task] | None:
+    def next(self, progress: Progress) -> tuple[int, Task] | None:
         """A training to begin now; None where there is none until another ends. All is done when none is under way."""
 
-    def handle(self, reporter: Reporter, number: int, message: Message) -> bool:
+    def handle(self, progress: Progress, number: int, message: Message) -> bool:
         """Takes in what is said of a training; whether it is to go on. After `died`, `next` may give it again."""
 
 
 class Executor(Protocol):
     """Does work: worker processes of this machine, or a Ray cluster."""
 
-    def run(self, work: Work, reporter: Reporter) -> None:
+    def run(self, work: Work, progress: Progress) -> None:
         """Does all of `work`."""

@@ -5,19 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
 from formulanas.formula.published import published_names
+from formulanas.progress import Progress
 from formulanas.records import to_plain
 from formulanas.search.samplers.candidates import draw
 from formulanas.search.space.space import Space, build_space, read_space
 
 
 def describe_space(
-    path: Path, overrides: Mapping[str, str], num_samples: int, count: bool, console: Console
+    path: Path, overrides: Mapping[str, str], num_samples: int, count: bool, progress: Progress
 ) -> dict[str, Any]:
     """The facts of a space file, as `space --json` prints them; `size` is null where it is infinite or not counted."""
     document = read_space(path, overrides)
@@ -35,22 +33,22 @@ def describe_space(
         "formula": document.formula.strip(),
         "symbols": to_plain(document.symbols),
         "points": points,
-        "size": _size(space, console) if count and space.is_finite() else None,
+        "size": _size(space, progress) if count and space.is_finite() else None,
         "finite": space.is_finite(),
         "samples": [_text(space, sample) for sample in samples],
     }
 
 
-def _size(space: Space, console: Console) -> int:
+def _size(space: Space, progress: Progress) -> int:
     keys = set()
-    with console.status("counting") as status:
+    with progress.working(None):
         for count, values in enumerate(space.bindings(), 1):
             try:
                 keys.add(space.bind(values).key)
             except InputError:
                 continue  # a binding without meaning, such as a state of no terms
             if count % 1000 == 0:
-                status.update(f"counting: {count:,} bindings, {len(keys):,} architectures")
+                progress.status(f"counting: {count:,} bindings, {len(keys):,} architectures")
     return len(keys)
 
 
@@ -59,20 +57,3 @@ def _text(space: Space, values: Mapping[str, Value]) -> str:
         return space.bind(values).text
     except InputError as error:
         return f"no architecture: {error}"
-
-
-def print_space(console: Console, facts: Mapping[str, Any]) -> None:
-    """The facts of a space file for a terminal."""
-    console.print(f"[bold]{escape(facts['space'])}[/bold]  {escape(facts['description'])}", highlight=False)
-    for line in facts["formula"].splitlines():
-        console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
-    for name, domain in facts["symbols"].items():
-        text = ", ".join(map(str, domain)) if isinstance(domain, list) else f"{domain['low']} to {domain['high']}"
-        console.print(f"  {name:<4} {text}", highlight=False)
-    size = f"{facts['size']:,} distinct architectures" if facts["size"] is not None else "not counted"
-    console.print(f"size  {size if facts['finite'] else 'infinite: some symbols are real numbers'}", highlight=False)
-    for title, entries in (("points", facts["points"]), ("samples", dict(enumerate(facts["samples"], 1)))):
-        console.print(title, highlight=False)
-        for name, entry in entries.items():
-            text = entry if isinstance(entry, str) else entry["formula"]
-            console.print(f"  {name!s:<15} {escape(text)}", highlight=False, soft_wrap=True)
