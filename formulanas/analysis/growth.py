@@ -14,6 +14,7 @@ from formulanas.formula.program import Program, lower
 from formulanas.formula.unroll import step, unroll
 
 Vector = NDArray[np.float64]
+MAX_SLOTS = 1_000  # of a companion matrix, which holds all that is remembered
 
 
 def growth(bound: BoundRecursion, num_blocks: int = 64) -> float | None:
@@ -27,7 +28,8 @@ def growth(bound: BoundRecursion, num_blocks: int = 64) -> float | None:
     program = lower(bound)
     constant = all(part not in (ex.BLOCK, ex.NUM_BLOCKS) for part in _coefficients(program))
     try:
-        if constant and None not in program.history.values():
+        depths = [MAX_SLOTS if depth is None else max(depth, 1) for depth in program.history.values()]
+        if constant and sum(depths) < MAX_SLOTS:
             return _spectral_radius(program, num_blocks)
         last = unroll(program, [1] * num_blocks, LinearAlgebra(1), np.ones(1))
         return float(abs(last[0]) ** (1 / num_blocks))

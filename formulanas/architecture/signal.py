@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from formulanas.errors import InputError
+
 Draws = NDArray[np.float64]
 
 NORM_EPSILON = 1e-5
+MAX_GROUPS = 1_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Signal:
 def joined(signals: Sequence[Signal]) -> Signal:
     """The channels of several signals side by side."""
     channels = tuple(channels for signal in signals for channels in signal.channels)
+    if len(channels) > MAX_GROUPS:
+        raise InputError(f"the variance of more than {MAX_GROUPS:,} groups of channels side by side is not predicted")
     return Signal(channels, tuple(draws for signal in signals for draws in signal.draws), signals[0].size)
 
 

@@ -25,9 +25,8 @@ def transform_widths(equations: Mapping[str, Expression]) -> dict[tuple[str, int
                 at = (name, int(branch))
                 if found.get(at, "width") == "width":
                     found[at] = context
-                for inner in ex.walk(argument):
-                    if isinstance(inner, ex.Transform):
-                        visit(inner, "width")
+                for inner in _nearest(argument):
+                    visit(inner, "width")
             case ex.State(sequence, index) if lag(index) is not None:
                 contexts.setdefault(sequence, context)
             case ex.Concat(parts):
@@ -45,3 +44,10 @@ def transform_widths(equations: Mapping[str, Expression]) -> dict[tuple[str, int
         single = isinstance(equation, ex.Transform)  # a cached call has the width that its readers want
         visit(equation, contexts.get(name, "width") if single else "width")
     return found
+
+
+def _nearest(part: Expression) -> list[ex.Transform]:
+    """The transforms in an expression that stand in no other one of it."""
+    if isinstance(part, ex.Transform):
+        return [part]
+    return [transform for child in ex.children(part) for transform in _nearest(child)]

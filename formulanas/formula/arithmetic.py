@@ -5,6 +5,14 @@ from fractions import Fraction
 
 from formulanas.formula.expressions import MINUS_ONE, ONE, Add, Expression, Multiply, Number, Power
 
+MAX_NUMBER = 10**40  # that a formula's text may have, above and below the line of a fraction
+MAX_EXPONENT = 64  # of powers that are folded
+
+
+def is_readable(value: Fraction) -> bool:
+    """Whether a text that has the number can be read again."""
+    return max(abs(value.numerator), value.denominator) <= MAX_NUMBER
+
 
 def add(terms: Iterable[Expression]) -> Expression:
     """The sum of `terms`, flat, neighbouring constants folded into one."""
@@ -38,8 +46,9 @@ def power(base: Expression, exponent: Expression) -> Expression:
     if exponent == ONE or base == ONE:
         return base
     match base, exponent:
-        case Number(value), Number(Fraction(denominator=1) as count) if abs(count) <= 64:
-            return Number(value ** int(count))
+        case Number(value), Number(Fraction(denominator=1) as count) if abs(count) <= MAX_EXPONENT:
+            if value and is_readable(folded := value ** int(count)):
+                return Number(folded)
         case Power(inner, Number(first)), Number(Fraction(denominator=1) as second):
             return power(inner, Number(first * second))
     return Power(base, exponent)

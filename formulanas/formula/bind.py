@@ -1,23 +1,25 @@
 """From a recursion with free symbols to a bound recursion: values in, sums expanded, then its normal form."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula import expressions as ex
-from formulanas.formula.arithmetic import add, multiply, power
+from formulanas.formula.arithmetic import add, is_readable, multiply, power
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.canonical import canonical
 from formulanas.formula.expressions import Expression
 from formulanas.formula.normalise import normalise
-from formulanas.formula.parse import parse, parse_expression
+from formulanas.formula.parse import MAX_CHARACTERS, parse, parse_expression
 from formulanas.formula.recursion import POLICIES, SHAPES, STARTS, Recursion
 from formulanas.formula.render import render_expression
 
 Value = int | float | Fraction | str
 
-MAX_TERMS = 1_000
+MAX_TERMS = 1_000  # of a sum
+MAX_EXPANDED = 10_000  # of all sums, one within the other
 
 
 def bind(recursion: Recursion | str, values: Mapping[str, Value] | None = None) -> BoundRecursion:
@@ -37,7 +39,14 @@ def bind(recursion: Recursion | str, values: Mapping[str, Value] | None = None) 
     for name in binding.values:
         if name not in binding.used and name.partition("[")[0] not in recursion.symbols:
             raise InputError(unknown_name("symbol", name, recursion.symbols) + " (in the values to bind)")
-    return normalise(binding.equations, binding.declarations)
+    bound = normalise(binding.equations, binding.declarations)
+    for part in bound.parts():
+        if isinstance(part, ex.Number) and not is_readable(part.value):
+            raise InputError("the numbers of a formula have at most 40 digits, but one has more when it is worked out")
+    if len(bound.text) > MAX_CHARACTERS:
+        law = f"a formula has at most {MAX_CHARACTERS:,} characters when its sums are written out"
+        raise InputError(f"{law}, but this one has {len(bound.text):,}")
+    return bound
 
 
 def unbound(recursion: Recursion, values: Mapping[str, Value]) -> tuple[str, ...]:
@@ -53,6 +62,7 @@ class _Binding:
         self.missing: dict[str, None] = {}
         self.used: set[str] = set()
         self.functions: set[str] = set()
+        self.expanded = 0  # terms of sums, so far
         self.equations = {name: self.resolve(value) for name, value in recursion.equations.items()}
         self.declarations = dict(recursion.declarations)
         for name, value in recursion.policies():
@@ -98,8 +108,11 @@ class _Binding:
             )
         full = f"{name}[{', '.join(map(render_expression, resolved))}]" if indices else name
         bound = self.value(full)
-        if bound is None:
+        if full not in self.values:
             return symbol
+        finite = not isinstance(bound, float) or math.isfinite(bound)
+        if isinstance(bound, bool) or not isinstance(bound, str | int | float | Fraction) or not finite:
+            raise InputError(f"{full} = {bound}: a number is expected, such as 0.5, 1/2, n or learn(1)")
         if not isinstance(bound, str):
             return ex.Number(Fraction(repr(bound)) if isinstance(bound, float) else Fraction(bound))
         written = parse_expression(bound)
@@ -117,7 +130,10 @@ class _Binding:
             raise InputError(f"a sum runs over whole numbers, but has the bounds {first} and {last}")
         count = int(last - first) + 1
         if count > MAX_TERMS:
-            raise InputError(f"a sum has at most {MAX_TERMS} terms, but this one has {count}")
+            raise InputError(f"a sum has at most {MAX_TERMS} terms, but this one has {count:.6g}")
+        self.expanded += max(count, 0)
+        if self.expanded > MAX_EXPANDED:
+            raise InputError(f"the sums of a formula have at most {MAX_EXPANDED:,} terms in all, one within the other")
         if count <= 0:
             return ex.ZERO
         steps = [ex.number(first + step) for step in range(count)]

@@ -9,6 +9,8 @@ from formulanas.formula.expressions import Expression
 from formulanas.formula.render import render_expression
 
 Scalar = Fraction | float
+MAX_SIZE = 10**300  # of a coefficient, in either direction from one
+MAX_BITS = 4_096  # of an exact number; beyond it a float is kept
 
 
 def start_values(group: list[ex.Learn]) -> list[Scalar]:
@@ -19,7 +21,7 @@ def start_values(group: list[ex.Learn]) -> list[Scalar]:
     starts = [_number(each.start) for each in group]
     match group[0].constraint:
         case "softmax":
-            powers = [math.exp(start) for start in starts]
+            powers = [math.exp(start - max(starts)) for start in starts]
             return [power / sum(powers) for power in powers]
         case "sum":
             whole = sum(starts)
@@ -29,6 +31,21 @@ def start_values(group: list[ex.Learn]) -> list[Scalar]:
         case "sigmoid" if not 0 < starts[0] < 1:
             raise InputError(f"a coefficient between 0 and 1 must start there, but starts at {starts[0]}")
     return list(starts)
+
+
+def raised(base: Scalar, exponent: Scalar) -> Scalar | None:
+    """`base` to the power of `exponent`, exact where it is whole and short; None where there is no such number."""
+    try:
+        if base == 0 or (base < 0 and exponent != int(exponent)):
+            return None
+        if isinstance(base, Fraction) and exponent == int(exponent):
+            bits = max(base.numerator.bit_length(), base.denominator.bit_length()) * abs(int(exponent))
+            if bits <= MAX_BITS:
+                return base ** int(exponent)
+        power = float(base) ** float(exponent)
+    except (OverflowError, ZeroDivisionError):
+        return None
+    return power if math.isfinite(power) else None
 
 
 def random_mean(coefficient: ex.Random) -> Scalar:

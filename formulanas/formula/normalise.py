@@ -12,6 +12,7 @@ from formulanas.formula.expressions import Expression
 from formulanas.formula.recursion import POLICIES
 from formulanas.formula.render import render_expression
 
+MAX_LAG = 1_000
 SEQUENCE_NAMES = "stuvwyzabcdefghijklmopqr"
 
 
@@ -187,6 +188,8 @@ def _check(bound: BoundRecursion) -> None:
             if isinstance(part, ex.State | ex.Transform):
                 distance = lag(part.index)
                 text = render_expression(part)
+                if distance is not None and distance > MAX_LAG:
+                    raise InputError(f"{text} reads {distance:,} blocks back; a formula reads at most {MAX_LAG:,} back")
                 if distance is not None and distance < 0:
                     raise InputError(f"{text} reads a later block; block n reads n-1, n-2 and so on")
                 if isinstance(part, ex.State) and distance == 0 and part.sequence == name:

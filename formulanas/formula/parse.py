@@ -7,12 +7,11 @@ from typing import Literal, NoReturn, cast
 
 from formulanas.errors import FormulaError, unknown_name
 from formulanas.formula import expressions as ex
-from formulanas.formula.arithmetic import add, multiply, power
+from formulanas.formula.arithmetic import MAX_NUMBER, add, multiply, power
 from formulanas.formula.expressions import Expression
 from formulanas.formula.recursion import POLICIES, Recursion
 
 MAX_CHARACTERS = 4_000
-MAX_NUMBER = 10**9
 WORDS = {"n", "width", "sum", "mean", "concat", "drop", "learn", "uniform", "bernoulli", "sqrt", "floor"}
 RESERVED = {*WORDS, *ex.OPERATIONS, *POLICIES}
 WRITABLE = "numbers, + - * / **, states x[n-1], transforms F[n](u), operations relu(u) and sum(u, (i, 1, p))"
@@ -141,7 +140,7 @@ class _Parser:
 
     def constant(self, node: ast.expr, value: float) -> Fraction:
         if not abs(value) <= MAX_NUMBER:
-            self.fail(f"a number lies between -{MAX_NUMBER:,} and {MAX_NUMBER:,}", node)
+            self.fail(f"a number lies between {-MAX_NUMBER:.0e} and {MAX_NUMBER:.0e}", node)
         return Fraction(repr(value))  # the decimal as written: 0.1 is one tenth
 
     def name(self, node: ast.expr, name: str, scope: frozenset[str]) -> Expression:

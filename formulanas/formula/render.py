@@ -28,7 +28,8 @@ def render_number(value: Fraction) -> str:
     if value.denominator == 1:
         return str(value.numerator)
     decimal = repr(float(value))
-    if "e" not in decimal and len(decimal) <= 8 and Fraction(decimal) == value:
+    short = len(decimal) <= 8 or value.denominator > 10**9
+    if "e" not in decimal and short and Fraction(decimal) == value:
         return decimal
     return f"{value.numerator}/{value.denominator}"
 

@@ -15,10 +15,13 @@ from formulanas.formula import expressions as ex
 from formulanas.formula.algebra import Algebra, Bound, V
 from formulanas.formula.arithmetic import multiply
 from formulanas.formula.canonical import lag
-from formulanas.formula.coefficients import Scalar
+from formulanas.formula.coefficients import MAX_SIZE, Scalar, raised
 from formulanas.formula.expressions import Expression
 from formulanas.formula.program import Program
 from formulanas.formula.render import render_expression
+
+MAX_EVALUATIONS = 1_000_000  # of parts of equations, over all blocks
+TERM_EVALUATIONS = 10  # to write out one term of a sum costs as much as to evaluate so many
 
 
 def unroll(program: Program, stages: Sequence[int], algebra: Algebra[V], stem: V, nothing: V | None = None) -> V:
@@ -54,6 +57,7 @@ class _Run(Generic[V]):
             if start == "copy" and name not in program.sums:
                 self.values[name, 0] = {0: stem}
         self.memo: dict[tuple[Expression, int], V | Scalar | None] = {}
+        self.evaluations = 0
         self.block = 0
         self.first = 1  # the first block of the current stage
 
@@ -108,6 +112,7 @@ class _Run(Generic[V]):
 
     def evaluate(self, expression: Expression, stage: int) -> V | Scalar | None:
         """The value of `expression` in the shape of stage `stage`, or a number; None where it is missing."""
+        self.count(1)
         named = isinstance(expression, ex.Learn | ex.Random) and expression.name is not None
         if not named and not isinstance(expression, ex.Transform | ex.Operation):
             return self.value(expression, stage)
@@ -115,6 +120,15 @@ class _Run(Generic[V]):
         if at not in self.memo:  # a call that is written twice is computed once
             self.memo[at] = self.value(expression, stage)
         return self.memo[at]
+
+    def count(self, evaluations: int) -> None:
+        """Counts the parts of equations that are evaluated, against one budget for all blocks."""
+        self.evaluations += evaluations
+        if self.evaluations >= MAX_EVALUATIONS:
+            raise InputError(
+                f"the formula takes more than {MAX_EVALUATIONS:,} steps over {len(self.stages):,} blocks, of which "
+                f"block {self.block:,} is reached; take fewer blocks, or shorter sums"
+            )
 
     def value(self, expression: Expression, stage: int) -> V | Scalar | None:
         match expression:
@@ -138,6 +152,7 @@ class _Run(Generic[V]):
                 return Fraction(1, 2) if name == "sigmoid" else None
             case ex.Sum(body, variable, low, high, kind):
                 steps = range(self.whole(low), self.whole(high) + 1)
+                self.count(TERM_EVALUATIONS * max(0, steps.stop - steps.start))
                 terms = [ex.substitute(body, variable, ex.number(step)) for step in steps]
                 return self.concat(terms, stage) if kind == "concat" else self.total(terms, stage)
             case ex.Add(terms):
@@ -226,6 +241,8 @@ class _Run(Generic[V]):
                 constant = constant + coefficient * value
             elif value is not None and coefficient != 0:
                 values.append((coefficient, value))
+        if not all(-MAX_SIZE <= number <= MAX_SIZE for number in (constant, *(factor for factor, _ in values))):
+            raise InputError(f"a coefficient at block {self.block} is larger than 1e{len(str(MAX_SIZE)) - 1}")
         if not values:
             return constant if constant != 0 else None
         if len(values) == 1 and values[0][0] == 1 and constant == 0:
@@ -246,10 +263,10 @@ class _Run(Generic[V]):
             case ex.Multiply(factors):
                 return functools.reduce(operator.mul, [self.scalar(factor) for factor in factors])
             case ex.Power(base, exponent):
-                number, power = self.scalar(base), self.scalar(exponent)
-                if number == 0 or (number < 0 and power != int(power)):
+                power = raised(self.scalar(base), self.scalar(exponent))
+                if power is None:
                     raise InputError(f"{render_expression(expression)} has no value at block {self.block}")
-                return number ** (int(power) if power == int(power) else float(power))
+                return power
             case ex.Floor(argument):
                 return Fraction(math.floor(self.scalar(argument)))
         raise InputError(f"{render_expression(expression)} is not a number at block {self.block}")
