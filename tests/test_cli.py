@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from math import comb
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from formulanas.architecture.backbones import BACKBONES
 from formulanas.cli.main import main
 from formulanas.formula.published import atlas, published
 from formulanas.records import read_json
+from formulanas.store.runs import locked
 
 POINTS = ["plain", "resnet", "resnet-s", "anchored", "accumulated", "multi-residual"]
 SPACE = Path(__file__).parents[1] / "search_spaces" / "recursion.yaml"
@@ -239,6 +241,42 @@ def test_what_needs_no_network_loads_no_torch(arguments: list[str]) -> None:
     check = "heavy = {'torch', 'optuna', 'ray', 'sqlalchemy'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
     result = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", [None, *OPTIONS])
+def test_help_answers_at_once(name: str | None) -> None:
+    """The help of a command imports nothing that only its work needs."""
+    arguments = [name, "--help"] if name else ["--help"]
+    code = f"import sys; sys.argv = ['formulanas', *{arguments}]\nfrom formulanas.cli.main import run\ntry: run()\nexcept SystemExit: pass\n"
+    check = "sys.exit(str({'torch', 'rich', 'optuna', 'numpy', 'scipy', 'pydantic', 'yaml'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True)
+    assert result.stderr == "set()\n"
+    assert result.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("after", ["finished", "interrupted"])
+def test_a_watched_status_is_one_object(after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --watch and --json, when the run ends, whether it has its leaderboard or was stopped."""
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "tiny"
+    run.mkdir(parents=True)
+    (run / "study.yaml").write_text("schema: 1\ntrials: 5\n")
+    lock, looks = ExitStack(), []
+
+    def sleep(_: float) -> None:
+        looks.append(1)
+        if len(looks) == 2:
+            lock.close()
+            if after == "finished":
+                (run / "leaderboard.json").write_text("{}")
+        assert len(looks) < 4
+
+    monkeypatch.setattr("time.sleep", sleep)
+    lock.enter_context(locked(run))
+    result = invoke("status", "--watch", "--json")
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line)["state"] for line in result.stdout.splitlines()] == [after]
+    assert len(looks) == 2
 
 
 def test_the_version_is_printed() -> None:

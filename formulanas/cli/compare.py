@@ -4,22 +4,20 @@ from pathlib import Path
 
 import click
 
-from formulanas.cli.options import as_json, print_json, show
+from formulanas.cli.options import FILE, answer, as_json
 from formulanas.errors import InputError
 
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="TARGET...")
-@click.option(
-    "--table", type=click.Path(path_type=Path), metavar="FILE", help="Compare the rows of a CSV file instead."
-)
+@click.option("--table", type=FILE, metavar="FILE", help="Compare the rows of a CSV file instead.")
 @click.option(
     "--columns", metavar="NAME,...", help="Data sets and measures by words of their names: top1.  [targets: top1]"
 )
 @click.option("--lower-is-better", is_flag=True, help="Rank the columns of a table as errors.  [default: by name]")
 @click.option("--alpha", default=0.05, show_default=True, help="The level of the tests and intervals.")
 @click.option("--mixed", is_flag=True, help="Allow targets of different recipes on one data set.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the average ranks: .png or .svg.")
+@click.option("--plot", type=FILE, metavar="FILE", help="Draw the average ranks: .png or .svg.")
 @as_json
 def compare(
     targets: tuple[str, ...],
@@ -60,7 +58,4 @@ def compare(
             raise InputError("--plot draws ranks, of 3 methods on 2 data sets or more; here seeds are compared")
         draw_ranking(plot, compared.ranking, ", ".join(compared.scores.columns))
         click.echo(f"drawn in {plot}", err=True)
-    if as_json:
-        print_json(compared.to_json())
-    else:
-        show(comparison_lines(compared))
+    answer(as_json, compared.to_json(), comparison_lines(compared))

@@ -6,8 +6,19 @@ from typing import Any
 
 import click
 
-from formulanas.cli import compare, look, reproduce, take, work
+from formulanas.cli.atlas import atlas
+from formulanas.cli.compare import compare
+from formulanas.cli.data import data
+from formulanas.cli.design import design
+from formulanas.cli.export import export
 from formulanas.cli.options import EXIT_MISTAKE
+from formulanas.cli.paths import paths
+from formulanas.cli.reproduce import reproduce
+from formulanas.cli.retrain import retrain
+from formulanas.cli.search import search
+from formulanas.cli.show import show
+from formulanas.cli.space import space
+from formulanas.cli.status import status
 from formulanas.errors import InputError
 
 
@@ -35,20 +46,7 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (
-    work.search,
-    work.status,
-    work.retrain,
-    reproduce.reproduce,
-    take.export,
-    compare.compare,
-    look.show,
-    look.paths,
-    look.space,
-    look.atlas,
-    look.data,
-    look.design,
-):
+for command in (search, status, retrain, reproduce, export, compare, show, paths, space, atlas, data, design):
     main.add_command(command)
 
 

@@ -1,11 +1,10 @@
 """The command that trains the tables of the papers again, and puts ours beside them."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from formulanas.cli.options import EXIT_INTERRUPTED, as_json, print_json, progress
+from formulanas.cli.options import answer, as_json, data_dir, interruptible, progress
 from formulanas.errors import InputError
 
 
@@ -16,7 +15,7 @@ from formulanas.errors import InputError
 @click.option("--dataset", help="One data set of the table; cifar10-mini stands in for cifar10: marked, kept apart.")
 @click.option("--network", "networks", multiple=True, metavar="NAME", help="A network of the table; may be repeated.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first runs.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are; by default data/.")
+@data_dir
 @as_json
 def reproduce(
     table: str | None,
@@ -46,21 +45,12 @@ def reproduce(
             raise InputError("reproduce takes a table with these options; without any, it lists the tables")
         kept = kept_runs()
         listed = [reproduction(each, asked, kept) for each in tables().values()]
-        if as_json:
-            print_json({"tables": [each.to_json() for each in listed]})
-        else:
-            click.echo("\n".join(list_lines(listed)))
+        answer(as_json, {"tables": [each.to_json() for each in listed]}, list_lines(listed))
         return
-    found = find_table(table)
+    chosen = find_table(table)
     if run:
-        try:
-            done = run_missing(found, asked, progress=progress(), data_dir=data_dir)
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted: what was finished is kept. Go on by the same command.", err=True)
-            sys.exit(EXIT_INTERRUPTED)
+        with interruptible("what was finished is kept. Go on by the same command."):
+            done = run_missing(chosen, asked, progress=progress(), data_dir=data_dir)
     else:
-        done = reproduction(found, asked)
-    if as_json:
-        print_json(done.to_json())
-    else:
-        click.echo("\n".join(table_lines(done)))
+        done = reproduction(chosen, asked)
+    answer(as_json, done.to_json(), table_lines(done))

@@ -1,20 +1,25 @@
-"""The command that takes a network away: export."""
+"""The command that takes a network away."""
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from formulanas.cli.options import as_json, bindings, pairs, print_json
+from formulanas.cli.options import FILE, answer, as_json, backbone, bindings, dataset, pairs
+
+if TYPE_CHECKING:
+    from formulanas.export.export import Exported
+    from formulanas.progress import Line
 
 
 @click.command()
 @click.argument("target")
 @click.option("--format", "kind", metavar="FORMAT", help="python, onnx or pt2.  [default: by the ending of FILE]")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="What to write.")
-@click.option("--backbone", help="A backbone by name.  [default: that of the run, else cifar-resnet-20]")
-@click.option(
-    "--dataset", help="The data set whose images and classes count.  [default: that of the run, else cifar10]"
-)
+@click.option("-o", "--output", required=True, type=FILE, metavar="FILE", help="What to write.")
+@backbone
+@dataset
 @bindings
 @as_json
 def export(
@@ -31,8 +36,6 @@ def export(
     Plain code needs torch alone, and has trained weights beside it. Whatever is written is run at once: it is kept only
     if its logits equal ours.
     """
-    from dataclasses import asdict
-
     from formulanas.export.export import export as run_export
 
     done = run_export(
@@ -43,16 +46,15 @@ def export(
         backbone_name=backbone,
         dataset_name=dataset,
     )
-    if as_json:
-        print_json(asdict(done))
-        return
-    click.echo(f"written    {' and '.join(done.files)}: {done.params:,} parameters")
-    click.echo(f"checked    {done.statement}")
+    answer(as_json, asdict(done), _lines(target, done))
+
+
+def _lines(target: str, done: "Exported") -> "Iterator[Line]":
+    yield f"written    {' and '.join(done.files)}: {done.params:,} parameters"
+    yield f"checked    {done.statement}"
     if done.unused_params:
-        click.echo(
-            f"left out   {done.unused_params:,} parameters of projections whose history is zero: nothing reads them"
-        )
+        yield f"left out   {done.unused_params:,} parameters of projections whose history is zero: nothing reads them"
     if not done.trained:
         start = "its network starts anew" if done.format == "python" else "it has the weights of seed 0"
-        click.echo(f"untrained  {target} has no trained weights, so {start}; `formulanas retrain` trains it, and its")
-        click.echo("           folder is a TARGET as well")
+        yield f"untrained  {target} has no trained weights, so {start}; `formulanas retrain` trains it, and its"
+        yield "           folder is a TARGET as well"
