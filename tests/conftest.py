@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from few_images import write_few_images
 from hypothesis import settings
 from imagenet_files import write_folders, write_shards
-from tiny_search import Command, commands_in
+from tiny_search import Command, command_in
+
+from formulanas.data import mini
 
 torch.set_num_threads(1)
 
@@ -23,15 +26,15 @@ settings.load_profile("quick")
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     """Runs the command in a folder that has the tiny space as space.yaml."""
-    return commands_in(tmp_path)
+    return command_in(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the tiny space was searched by one worker, as the run `first`."""
     folder = tmp_path_factory.mktemp("finished")
-    result = commands_in(folder)("search", "space.yaml", "--name", "first", "--seed", "3", "--workers", "1")
-    assert result.returncode == 0, result.stderr
+    result = command_in(folder)("search", "space.yaml", "--name", "first", "--seed", "3", "--workers", "1")
+    assert result.exit_code == 0, result.stderr
     return folder
 
 
@@ -45,3 +48,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shards(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same images as shards."""
     return write_shards(folders, tmp_path_factory.mktemp("shards"))
+
+
+@pytest.fixture(scope="session")
+def few_images_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cut of the embedded images, made once."""
+    return write_few_images(tmp_path_factory.mktemp("few"))
+
+
+@pytest.fixture
+def few_images(few_images_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In this process, a cut of the embedded images takes their place."""
+    monkeypatch.setattr(mini, "FOLDER", few_images_folder)
+    return few_images_folder

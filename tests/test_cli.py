@@ -205,19 +205,20 @@ def test_debug_shows_the_traceback() -> None:
     assert isinstance(invoke("--debug", "show", "resnt").exception, Exception)
 
 
+@pytest.mark.usefixtures("few_images")
 def test_a_retraining_is_kept_and_not_repeated(command: Command, tmp_path: Path) -> None:
     """Trained once, with its result on disk; again is an error that names --resume, which prints the same result."""
     arguments = ["retrain", "x[n] = x[n-1] + F[n](x[n-1])", "--epochs", "1", "--backbone", "cifar-resnet-8", "--json"]
     result = command(*arguments)
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     outcome = json.loads(result.stdout)
-    assert outcome["epochs"] == 1
-    assert 0.1 < outcome["top1"] < outcome["top5"] <= 1
+    assert (outcome["epochs"], outcome["test_images"]) == (1, 100)
+    assert 0 < outcome["top1"] < outcome["top5"] <= 1
     folder = tmp_path / outcome["folder"]
     assert {path.name for path in folder.iterdir()} >= {"retrain.yaml", "result.json", "weights.pt", "metrics.jsonl"}
     assert not list(folder.glob("checkpoint*"))
     again = command(*arguments)
-    assert again.returncode == 2
+    assert again.exit_code == 2
     assert "--resume" in again.stderr
     assert json.loads(command(*arguments, "--resume").stdout) == outcome == read_json(folder / "result.json")
     assert json.loads(command("show", outcome["folder"], "--json").stdout)["params"] == outcome["params"]

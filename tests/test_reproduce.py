@@ -260,6 +260,7 @@ def test_the_time_left_is_the_work_at_the_speed_so_far(tiny: Table) -> None:
     assert reproduction(tiny, Asked(limit=1)).seconds_left == 0
 
 
+@pytest.mark.usefixtures("few_images")
 def test_missing_runs_are_trained_once(tiny: Table) -> None:
     """By `--run`, first run first, each kept as soon as it is done; the same command trains nothing twice."""
     command = ["reproduce", "tiny", "--dataset", "cifar10-mini", "--epochs", "1", "--limit", "1", "--run", "--json"]

@@ -59,12 +59,13 @@ def test_a_summary_is_students() -> None:
         summarise([a_result(0, 0.9), a_result(1, 0.9, "def")])
 
 
+@pytest.mark.usefixtures("few_images")
 def test_seeds_are_trained_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each in its folder; --seed gives the first; the plan is written first; what is there is not trained again."""
     monkeypatch.chdir(tmp_path)
     command = ["retrain", "resnet", "--backbone", "cifar-resnet-8", "--epochs", "1", "--json"]
     command += ["--seed", "4", "--recipe", "small.yaml"]
-    Path("small.yaml").write_text("epochs: 3\nbatch_size: 500\n")
+    Path("small.yaml").write_text("epochs: 3\nbatch_size: 100\n")
     first = CliRunner().invoke(main, command)
     assert first.exit_code == 0, first.stderr
     assert {"top1", "top5", "seed", "recipe", "params"} <= set(json.loads(first.stdout))
@@ -102,10 +103,11 @@ def test_scale_shows_what_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert on_cifar.folder != settle("resnet", {}).folder
 
 
+@pytest.mark.usefixtures("few_images")
 def test_the_first_lines_compare_with_the_unscaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before and after, with parameters and multiply-accumulates, and that small images keep their size."""
     monkeypatch.chdir(tmp_path)
-    Path("small.yaml").write_text("epochs: 1\nbatch_size: 500\n")
+    Path("small.yaml").write_text("epochs: 1\nbatch_size: 100\n")
     command = ["retrain", "resnet", "--backbone", "cifar-resnet-8", "--recipe", "small.yaml", "--scale", "-3"]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0, result.stderr

@@ -1,6 +1,7 @@
 """The search, run for real on the embedded images: points first, no key twice, repeatable, resumable, the test set shut."""
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -10,7 +11,7 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from tiny_search import TINY_SPACE, Command, commands_in, leaderboard, trials
+from tiny_search import TINY_SPACE, Command, command_in, leaderboard, trials
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
@@ -29,7 +30,7 @@ from formulanas.search.space.space import read_space
 from formulanas.store.runs import find_run
 from formulanas.training.training import EpochMetrics
 
-# Python reads this at the start of every process that the command starts: it notes each data file that is opened
+# Python reads this at the start of every process that the program below starts: it notes each data file that is opened
 SPY = """
 import os, sys
 def note(event, arguments):
@@ -38,6 +39,33 @@ def note(event, arguments):
             log.write(os.path.basename(arguments[0]) + "\\n")
 sys.addaudithook(note)
 """
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from formulanas.cli.main import main
+from formulanas.data import mini
+if __name__ == "__main__":
+    search = ["search", "space.yaml", "--name", "spied", "--trials", "2", "--set", "confirm.top=1"]
+    main(search, standalone_mode=False)
+    Path("modules").write_text(" ".join(sys.modules))
+    Path(os.environ["OPENED"]).rename("opened-by-search")
+    mini.FOLDER = Path(sys.argv[1])
+    main(["retrain", "spied", "--backbone", "cifar-resnet-8", "--epochs", "1"], standalone_mode=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def spied(tmp_path_factory: pytest.TempPathFactory, few_images_folder: Path) -> Path:
+    """A folder with the files that all processes of a search opened, those of a retraining, and the search's modules."""
+    folder = tmp_path_factory.mktemp("spied")
+    (folder / "sitecustomize.py").write_text(SPY)
+    (folder / "program.py").write_text(PROGRAM)
+    (folder / "space.yaml").write_text(TINY_SPACE)
+    environment = {**os.environ, "PYTHONPATH": str(folder), "OPENED": str(folder / "opened"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "program.py", str(few_images_folder)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 def test_the_named_points_run_first_and_are_on_the_leaderboard(finished_run: Path) -> None:
@@ -105,10 +133,10 @@ def test_ctrl_c_before_the_first_trial_leaves_a_run_to_go_on_with(
 
 def test_candidates_over_the_limits_are_pruned_untrained_with_the_reason(finished_run: Path) -> None:
     """The space is exhausted: what keeps the limits is trained, nothing else but the named points."""
-    result = commands_in(finished_run)(
+    result = command_in(finished_run)(
         "search", "space.yaml", "--name", "narrow", "--trials", "4", "--set", "limits.params=1_420"
     )
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     narrow = trials(finished_run, "narrow")
     # the points, and of all others the only one without a shortcut
     assert sum(trial["seconds"] is not None for trial in narrow) == 3
@@ -167,36 +195,32 @@ def test_confirmation_decides(finished_run: Path) -> None:
 
 def test_a_seed_makes_a_run_repeatable(finished_run: Path) -> None:
     """The same seed and one worker give the same leaderboard to the last digit."""
-    result = commands_in(finished_run)("search", "space.yaml", "--name", "again", "--seed", "3", "--workers", "1")
-    assert result.returncode == 0, result.stderr
+    result = command_in(finished_run)("search", "space.yaml", "--name", "again", "--seed", "3", "--workers", "1")
+    assert result.exit_code == 0, result.stderr
     assert leaderboard(finished_run, "again") == leaderboard(finished_run, "first")
 
 
-def test_a_search_never_opens_the_test_set(tmp_path: Path) -> None:
+def test_a_search_never_opens_the_test_set(spied: Path) -> None:
     """Every file that any process of a search opens is seen; a retraining opens the test images, and once."""
-    (tmp_path / "sitecustomize.py").write_text(SPY)
-    run, log = commands_in(tmp_path), tmp_path / "opened"
-    environment = {"PYTHONPATH": str(tmp_path), "OPENED": str(log)}
-    assert run("search", "space.yaml", "--name", "spied", "--trials", "3", **environment).returncode == 0
-    opened = Counter(log.read_text().split())
+    opened = Counter((spied / "opened-by-search").read_text().split())
     assert opened["train.webp"] >= 1
     assert opened["test.webp"] == opened["test-labels.npy"] == 0
-    log.unlink()
-    retrained = run("retrain", "spied", "--backbone", "cifar-resnet-8", "--epochs", "1", "--json", **environment)
-    assert retrained.returncode == 0, retrained.stderr
-    assert Counter(log.read_text().split())["test.webp"] == 1
-    assert json.loads(retrained.stdout)["test_images"] == 1000
+    assert Counter((spied / "opened").read_text().split())["test.webp"] == 1
+    (result,) = spied.glob("runs/*/retrain/*/result.json")
+    assert json.loads(result.read_text())["test_images"] == 100
 
 
-def test_no_module_of_the_search_imports_the_test_set() -> None:
-    """The reader of the test set is not even loaded by what a search loads."""
-    code = "import formulanas.search.search, sys; sys.exit('formulanas.data.test_set' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+def test_a_local_search_loads_neither_ray_nor_the_reader_of_the_test_set(spied: Path) -> None:
+    """What could open the test set is not there, and Ray, whose import takes seconds, is for those who ask for it."""
+    modules = (spied / "modules").read_text().split()
+    assert "formulanas.data.training_set" in modules
+    assert "formulanas.data.test_set" not in modules
+    assert "ray" not in modules
 
 
-def test_targets_of_a_run(finished_run: Path) -> None:
+def test_a_run_its_best_and_a_trial_are_targets(finished_run: Path) -> None:
     """best, RUN, RUN:best and RUN:0 are shown with the run's own backbone."""
-    run: Command = commands_in(finished_run)
+    run: Command = command_in(finished_run)
     best = json.loads(run("show", "first:best", "--json").stdout)
     assert best["formula"] == leaderboard(finished_run, "first")["best"]["formula"]
     assert json.loads(run("show", "first", "--json").stdout)["key"] == best["key"]
@@ -209,13 +233,13 @@ def test_targets_of_a_run(finished_run: Path) -> None:
         ("first:worst", "names no trial"),
     ):
         result = run("show", target)
-        assert result.returncode == 2
+        assert result.exit_code == 2
         assert words in result.stderr
 
 
-def test_status_of_a_run(finished_run: Path) -> None:
+def test_a_status_counts_the_trials_of_a_run(finished_run: Path) -> None:
     """The contract's keys, with the trials counted by state."""
-    status = json.loads(commands_in(finished_run)("status", "first", "--json").stdout)
+    status = json.loads(command_in(finished_run)("status", "first", "--json").stdout)
     assert (status["run"], status["state"]) == ("first", "finished")
     assert sum(count for state, count in status["trials"].items() if state != "duplicate") >= 5
     assert status["best"]["formula"] == leaderboard(finished_run, "first")["best"]["formula"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from tiny_search import Command, commands_in, leaderboard, trials
+from tiny_search import Command, command_in, leaderboard, trials
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
@@ -27,10 +27,10 @@ SHORT = ("--set", "confirm.seeds=2", "--set", "confirm.top=1", "--set", "proxy.r
 
 
 def run(folder: Path, name: str, *settings: str) -> Command:
-    command = commands_in(folder)
+    command = command_in(folder)
     arguments = [part for setting in settings for part in ("--set", setting)]
     result = command("search", "space.yaml", "--name", name, *SHORT, *arguments)
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     return command
 
 
@@ -74,10 +74,10 @@ def test_the_pareto_front_by_hand() -> None:
 
 def test_what_exceeds_a_measured_limit_is_not_trained(tmp_path: Path) -> None:
     """Every network keeps more than a byte: all are PRUNED with the figure but the points, which are no winners."""
-    command = commands_in(tmp_path)
+    command = command_in(tmp_path)
     settings = ("--set", "limits.memory=1", "--set", "search.trials=4", "--set", "search.sampler=random")
     result = command("search", "space.yaml", "--name", "m", *SHORT, *settings)
-    assert result.returncode == 2
+    assert result.exit_code == 2
     assert "no trial of m that keeps the limits completed" in result.stderr
     found = [trial for trial in trials(tmp_path, "m") if trial["duplicate_of"] is None]
     points, others = ([each for each in found if bool(each["point"]) == is_point] for is_point in (True, False))
@@ -135,7 +135,7 @@ def test_what_is_measured_is_left_as_it_was() -> None:
 def test_every_candidate_has_the_budget(tmp_path: Path) -> None:
     """With blocks as a symbol and a budget, all trials have 6,000 parameters to 2 %, whatever their depth."""
     space = tmp_path / "space.yaml"
-    command = commands_in(tmp_path)
+    command = command_in(tmp_path)
     space.write_text(
         """
 formula: "x[n] = relu(x[n-1] + sum(F[n, j](x[n-1]), (j, 1, k)))"
@@ -148,7 +148,7 @@ confirm: {top: 1, seeds: 1, factor: 1.0}
 """
     )
     result = command("search", "space.yaml", "--name", "b", "--workers", "1")
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     found = trials(tmp_path, "b")
     assert len({trial["key"] for trial in found}) == 4
     assert all(trial["params"] == pytest.approx(6_000, rel=0.02) for trial in found)

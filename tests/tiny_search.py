@@ -1,12 +1,14 @@
 """A tiny search: its space, the command that runs it in a folder, and the documents that it leaves there."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner, Result
+
+from formulanas.cli.main import main
 
 TINY_SPACE = """
 formula: |
@@ -23,6 +25,7 @@ points:
   resnet: {h: relu, p: 1, "a[1]": 1, q: 0}
 proxy:
   dataset: cifar10-mini
+  held_out: 0.8
   backbone: {widths: [4, 8], depths: [1, 1], stem_stride: 4}
   recipe: {epochs: 2, batch_size: 250, learning_rate: 0.1}
 search: {trials: 5}
@@ -30,22 +33,16 @@ limits: {growth: 1.9}
 confirm: {top: 2, seeds: 2, factor: 1.0}
 """
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Command = Callable[..., Result]
 
 
-def commands_in(folder: Path) -> Command:
-    """A function that runs the command in `folder`."""
+def command_in(folder: Path) -> Command:
+    """The command, run in `folder`, which gets the tiny space as space.yaml; in this process, as that takes a moment."""
     (folder / "space.yaml").write_text(TINY_SPACE)
 
-    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "formulanas", *arguments],
-            cwd=folder,
-            env={**os.environ, "RAY_worker_niceness": "0", **environment},  # else other tests starve its workers
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
+    def run(*arguments: str) -> Result:
+        with chdir(folder):
+            return CliRunner().invoke(main, arguments)
 
     return run
 
@@ -59,6 +56,6 @@ def leaderboard(folder: Path, run: str) -> dict[str, Any]:
     return document
 
 
-def trials(folder: Path, run: str) -> list[dict[str, object]]:
+def trials(folder: Path, run: str) -> list[dict[str, Any]]:
     """The trial documents of a run."""
     return [json.loads(path.read_text()) for path in sorted((folder / "runs" / run).glob("trials/*/trial.json"))]
