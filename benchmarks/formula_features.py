@@ -31,6 +31,7 @@ from formulanas.search.samplers.surrogate import NUM_STARTS, TEMPERATURE
 from formulanas.search.space.space import read_space
 
 Array = NDArray[np.floating[Any]]
+Positions = NDArray[np.integer[Any]]
 TOLD = (15, 30, 60, 120)
 SHARES = (0.0, 0.3, 0.5)  # of the kernel on the algebra's figures
 
@@ -81,7 +82,7 @@ def covariances(table: Formulas, keys: list[str]) -> dict[float, Array]:
     return {share: (1 - share) * symbols + share * near for share in SHARES}
 
 
-def order(covariance: Array, told: Array, asked: Array, values: Array, means: Array) -> float:
+def order(covariance: Array, told: Positions, asked: Positions, values: Array, means: Array) -> float:
     """Spearman's correlation of prediction and mean accuracy over what is asked."""
     scores = _normal_quantiles(values[told])
     known = covariance[np.ix_(told, told)] + NOISE * np.eye(len(told))

@@ -11,12 +11,13 @@ import statistics
 import time
 
 import torch
+from memory_format import laid_out
 from torch import Tensor, nn
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
 from formulanas.formula.bind import bind
-from formulanas.network.fusion import branches, fuse, fuse_where_faster, measure
+from formulanas.network.fusion import fuse, fuse_where_faster, fusible, measure
 from formulanas.network.network import Network, build
 
 FORMULA = "x[n] = x[n-1] + sum(F[n, j](x[n-1]), (j, 1, k))"
@@ -28,7 +29,7 @@ def network(widths: tuple[int, ...], depth: int, transform: str, k: int, device:
     """A multi-residual network for images of 32x32, in the memory format of a training."""
     backbone = Backbone(widths, (depth,) * len(widths), transform=transform)
     built = build(Architecture(bind(FORMULA, {"k": k}), backbone, (3, 32, 32), 10), seed=0)
-    return built.to(device, memory_format=torch.channels_last)
+    return laid_out(built.to(device), torch.channels_last)
 
 
 def groups(images: Tensor, rounds: int, quick: bool) -> None:
@@ -61,7 +62,7 @@ def step_seconds(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 def whole(widths: tuple[int, ...], transform: str, k: int, images: Tensor, rounds: int) -> None:
     """Prints what fusing all groups, and those that were measured to be faster, gains for a whole network."""
     plain, all_fused, chosen = (network(widths, 3, transform, k, images.device) for _ in range(3))
-    fuse(all_fused, branches(all_fused.architecture.plan))
+    fuse(all_fused, fusible(all_fused.architecture.plan))
     found = fuse_where_faster(chosen, images)
     labels = torch.randint(10, (len(images),), device=images.device)
     networks = {"plain": plain, "all": all_fused, "chosen": chosen}

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from independent import PAIRS
+from memory_format import laid_out
 from torch import Tensor, nn
 
 from formulanas.architecture.architecture import Architecture
@@ -57,7 +58,8 @@ class HandWritten(nn.Module):
         super().__init__()
         self.subtract = subtract
         self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True))
-        blocks, inputs = [], 16
+        blocks: list[BasicBlock] = []
+        inputs = 16
         for width, first in ((16, 1), (32, 2), (64, 2)):
             for stride in (first, 1, 1):
                 block = BasicBlock(inputs, width, stride)
@@ -67,7 +69,8 @@ class HandWritten(nn.Module):
                     )
                 blocks.append(block)
                 inputs = width
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = blocks
+        self.stages = nn.Sequential(*blocks)
         self.classifier = nn.Linear(64, 10)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,7 +85,8 @@ class HandWritten(nn.Module):
             if cached is not None:
                 x = x - block.cached_shortcut(cached)
             cached = branch
-        return self.classifier(x.mean((2, 3)))
+        logits: Tensor = self.classifier(x.mean((2, 3)))
+        return logits
 
 
 Step = Callable[[], None]
@@ -133,7 +137,8 @@ def seconds(step: Step, device: torch.device) -> float:
     step()
     end.record()
     torch.cuda.synchronize()
-    return start.elapsed_time(end) / 1000
+    milliseconds: float = start.elapsed_time(end)
+    return milliseconds / 1000
 
 
 def peak_bytes(step: Step, device: torch.device) -> int:
@@ -167,7 +172,7 @@ def measure(name: str, options: argparse.Namespace) -> Measured:
     labels = torch.randint(10, (options.batch,), device=device)
 
     def step_of(network: nn.Module) -> Step:
-        network.train().to(device, memory_format=torch.channels_last)
+        laid_out(network.train().to(device), torch.channels_last)
         if options.compile:
             network.compile()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from memory_format import laid_out
 from network_speed import HandWritten
 from torch import Tensor
 from torch.nn import functional
@@ -73,7 +74,7 @@ def batched(data: LabelledImages, device: torch.device) -> Batches:
 def by_hand(batches: Batches, device: torch.device, tuned: bool = False) -> Callable[[int], None]:
     """A plain loop, as so many steps."""
     layout = torch.channels_last if tuned else torch.contiguous_format
-    network = HandWritten(subtract=False).to(device).to(memory_format=layout)
+    network = laid_out(HandWritten(subtract=False).to(device), layout)
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=RECIPE.learning_rate,
@@ -106,7 +107,8 @@ def ours(data: LabelledImages, device: torch.device, compiled: bool) -> Callable
     def epochs() -> Iterator[None]:
         for epoch in range(RECIPE.epochs):
             for images, labels in training.images.batches(RECIPE.batch_size, epoch):
-                yield training.train_step(images, labels)
+                training.train_step(images, labels)
+                yield
 
     steps_taken = epochs()
 

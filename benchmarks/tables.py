@@ -9,6 +9,7 @@ import itertools
 import pickle
 import statistics
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,12 +30,16 @@ EDGES = tuple(f"Op{edge}" for edge in range(6))
 DIVERGED = "diverged"
 
 
-class Table:
+class Table(ABC):
     """A space with the validation accuracies, in percent, of each architecture's trainings; None: it diverged."""
 
     budgets: tuple[int, ...]  # the numbers of evaluations after which a search is judged
     points: Mapping[str, Mapping[str, Value]] = {}  # bindings that every search evaluates first
-    accuracies: Mapping[str, list[float | None]]
+
+    @property
+    @abstractmethod
+    def accuracies(self) -> Mapping[str, list[float | None]]:
+        """By key."""
 
     @cached_property
     def best(self) -> float:

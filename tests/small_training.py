@@ -38,4 +38,4 @@ def weights(run: Training) -> list[torch.Tensor]:
 def fix_statistics(run: Training) -> None:
     """Norms go by their running statistics from now on, whatever the loop asks for."""
     run.network.eval()
-    run.network.train = lambda mode=True: run.network  # type: ignore[method-assign]
+    run.network.train = lambda mode=True: run.network

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from formulanas.formula import expressions as ex
 from formulanas.formula.arithmetic import add, multiply, power
 
+BASES: list[ex.Expression] = [ex.NUM_BLOCKS, ex.Symbol("b"), ex.number(2)]
 COEFFICIENTS = ["-2", "-1", "-0.5", "0.5", "1", "2", "1/3"]
 
 
@@ -72,7 +73,7 @@ def scalars() -> st.SearchStrategy[ex.Expression]:
             st.lists(inner, min_size=2, max_size=3).map(add),
             st.lists(inner, min_size=2, max_size=3).map(multiply),
             st.tuples(
-                st.sampled_from([ex.NUM_BLOCKS, ex.Symbol("b"), ex.number(2)]),
+                st.sampled_from(BASES),
                 st.sampled_from(["-1", "2", "1/2", "-1/2"]),
             ).map(lambda pair: power(pair[0], ex.Number(Fraction(pair[1])))),
         ),

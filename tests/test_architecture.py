@@ -1,5 +1,7 @@
 """Architectures and networks: what is planned is what is built."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -54,8 +56,8 @@ def test_random_formulas_become_networks(text: str) -> None:
 def reference_resnet_s(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Eq. (20) written out by hand over two stages of two blocks, from the network's own modules."""
     part = network.get_submodule
-    x = part("stem")(images)
-    f, first = None, True
+    x: torch.Tensor = part("stem")(images)
+    f: torch.Tensor | None = None
     for stage in (1, 2):
         for block in (1, 2):
             shortcut, cached = x, f
@@ -63,9 +65,10 @@ def reference_resnet_s(network: torch.nn.Module, images: torch.Tensor) -> torch.
                 shortcut, cached = part("stage2_carry_x")(x), part("stage2_carry_f1")(f)
             new = part(f"stage{stage}_block{block}_F")(x)
             x = torch.relu(shortcut + new)
-            x = x if first else x - cached
-            f, first = new, False
-    return part("head")(x)
+            x = x if cached is None else x - cached
+            f = new
+    logits: torch.Tensor = part("head")(x)
+    return logits
 
 
 def test_resnet_s_computes_its_equation() -> None:
@@ -90,7 +93,8 @@ def test_adding_does_not_change_what_is_kept() -> None:
 def test_dead_history_is_freed() -> None:
     """A ResNet's forward pass keeps no state beyond its next block: every variable is deleted after its last use."""
     source = Architecture(bind_formula("resnet"), Backbone((8,), (50,)), IMAGE, 10).plan.source()
-    alive, most = set(), 0
+    alive: set[str] = set()
+    most = 0
     for line in source.splitlines()[1:-1]:
         if line.strip().startswith("del "):
             alive -= set(line.replace("del", "").replace(" ", "").split(","))
@@ -141,7 +145,7 @@ def test_shapes_and_numbers_that_do_not_fit_say_so(text: str, words: str) -> Non
         ({"widths": (6,), "depths": (1,), "transform": "bottleneck"}, "a multiple of 1"),
     ],
 )
-def test_a_backbone_says_what_is_wrong_with_it(settings: dict[str, object], words: str) -> None:
+def test_a_backbone_says_what_is_wrong_with_it(settings: dict[str, Any], words: str) -> None:
     """Backbones are checked where they are made."""
     with pytest.raises(InputError, match=words):
         Backbone(**settings)

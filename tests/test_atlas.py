@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from formulanas.analysis.paths import PathAlgebra
 from formulanas.architecture.architecture import Architecture
@@ -22,6 +23,7 @@ from formulanas.recipe import Recipe
 from formulanas.training.training import Training
 
 SAID = [name for name, entry in atlas().items() if not entry.reason]
+ONE: list[int | float] = [1]  # the path polynomial of the stem
 LINEAR = [  # the state is a sum: no gates, no joined or split channels, no shortcuts that end
     name
     for name in SAID
@@ -85,7 +87,7 @@ def test_the_path_polynomial_is_the_derivative(name: str) -> None:
     forward = compile_forward(made.source, name, functions)
     x = torch.ones(1, 1, 1, 1, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(forward(SimpleNamespace(**calls), x)[:, :1].sum(), x)
-    weights = unroll(lower(bind_formula(name)), even.stages, PathAlgebra(signed=True), [1])
+    weights = unroll(lower(bind_formula(name)), even.stages, PathAlgebra(signed=True), ONE)
     expected = sum(float(weight) * slope**length for length, weight in enumerate(weights))
     assert float(gradient) == pytest.approx(expected)
 
@@ -152,9 +154,14 @@ def test_an_entry_that_cannot_be_said_gives_its_reason() -> None:
 def test_densenet_grows_and_compresses() -> None:
     """8 + 3 x 4 channels after stage 1; half of them, 10, enter stage 2; 10 + 2 x 4 reach the classifier."""
     made = network("densenet")
-    norm, _, conv, pool = made.get_submodule("stage2_carry_x")
+    norm, _, conv, pool = made.get_submodule("stage2_carry_x").children()
+    *_, classifier = made.get_submodule("head").children()
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(pool, nn.AvgPool2d)
+    assert isinstance(classifier, nn.Linear)
     assert (norm.num_features, conv.weight.shape[:2], pool.kernel_size) == (20, (10, 20), 2)
-    assert made.get_submodule("head")[-1].in_features == 18
+    assert classifier.in_features == 18
 
 
 def twins(activation: str) -> tuple[Network, Network]:
@@ -210,4 +217,4 @@ def test_each_sequence_has_its_own_policy() -> None:
         name: sum(layer.num_params() for layer in layers) for name, layers in plan.modules.items() if "carry" in name
     }
     assert carries == {"stage2_carry_x": 8 * 16 + 32, "stage2_carry_s": 0}
-    assert unroll(lower(bind(text)), [1], PathAlgebra(signed=True), [1]) == [1.5, 1]
+    assert unroll(lower(bind(text)), [1], PathAlgebra(signed=True), ONE) == [1.5, 1]

@@ -71,7 +71,7 @@ class Places(TorchDispatchMode):
     """Where convolutions work, by device."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.convolutions: list[str] = []
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):  # type: ignore[no-untyped-def]
@@ -92,7 +92,7 @@ def test_each_function_works_where_its_weights_are() -> None:
     def on_device(tensor: torch.Tensor, device: torch.device) -> FakeTensor:
         return FakeTensor(mode, tensor.to("meta"), device)
 
-    tensors = {
+    tensors: dict[str, torch.Tensor] = {
         name: on_device(each, SECOND if name.partition(".")[0] in second else BASE)
         for name, each in found.state_dict().items()
     }

@@ -1,6 +1,7 @@
 """Equal budgets: widths that bring any formula to the parameters or multiply-accumulates asked for."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -19,7 +20,7 @@ MULTI = "x[n] = x[n-1] + sum(F[n, j](x[n-1]), (j, 1, k))"
 @pytest.mark.parametrize("measure", ["params", "macs"])
 @pytest.mark.parametrize("transform", ["basic", "bottleneck", "preactivation", "res2net"])
 @pytest.mark.parametrize("functions", [1, 2, 4])
-def test_wirings_compete_at_equal_size(functions: int, transform: str, measure: str) -> None:
+def test_wirings_compete_at_equal_size(functions: int, transform: str, measure: Literal["params", "macs"]) -> None:
     """Whatever the number of residual functions and the transform, the count is within 2 % of the budget."""
     backbone = replace(BACKBONE, widths=(16, 32, 64), transform=transform)
     budget = 120_000 if measure == "params" else 9_000_000

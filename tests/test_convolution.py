@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from memory_format import laid_out
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -9,7 +10,7 @@ from formulanas.architecture import layers as spec
 from formulanas.network.layers import build_layer
 
 
-class Strides(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Strides(TorchDispatchMode):
     """Notes the strides of the convolutions whose gradients are computed."""
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ def test_a_strided_convolution_is_that_of_torch(inputs: int, kernel: int, groups
     reference = nn.Conv2d(inputs, 8, kernel, 2, kernel // 2, groups=groups, bias=False).double()
     reference.load_state_dict(conv.state_dict())
     images = torch.randn(3, inputs, 9, 8)
-    conv, images = conv.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
+    conv, images = laid_out(conv, torch.channels_last), images.to(memory_format=torch.channels_last)
     for found, expected in zip(gradients(conv, images), gradients(reference, images.double()), strict=True):
         torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 

@@ -103,12 +103,13 @@ class Walk:
         last = self.states[-1].requires_grad_()
         logits = self.network.get_submodule("head")(last)
         assert torch.allclose(logits, self.network(self.images), atol=1e-5)
-        (self.start,) = torch.autograd.grad(functional.cross_entropy(logits, self.labels, reduction="sum"), last)
+        loss = functional.cross_entropy(logits, self.labels, reduction="sum")
+        self.start: Tensor = torch.autograd.grad(loss, last)[0]
 
     def f(self, n: int, gradient: Tensor) -> Tensor:
         """`gradient` through F[n], from x[n]'s side to that of x[n-1]."""
         at = self.states[n - 1].detach().requires_grad_()
-        (found,) = torch.autograd.grad(self.functions[n - 1](at), at, gradient)
+        found: Tensor = torch.autograd.grad(self.functions[n - 1](at), at, gradient)[0]
         return found
 
     def d(self, n: int, gradient: Tensor) -> Tensor:

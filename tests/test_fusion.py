@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from memory_format import laid_out
 from torch import Tensor
 from torch.nn import functional
 
@@ -73,8 +74,8 @@ def assert_equal(plain: Network, twin: Network) -> None:
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 def test_training_mode_is_the_same_function(formula: str, backbone: str, layout: torch.memory_format) -> None:
     """Logits, the gradients of every weight and of the images, and all running statistics agree to rounding."""
-    plain = network(formula, BACKBONES[backbone]).to(memory_format=layout)
-    twin = fused_twin(plain).to(memory_format=layout)
+    plain = laid_out(network(formula, BACKBONES[backbone]), layout)
+    twin = laid_out(fused_twin(plain), layout)
     outcomes = []
     for each in (plain, twin):
         batch = images().contiguous(memory_format=layout).requires_grad_()
@@ -89,7 +90,7 @@ def test_training_mode_is_the_same_function(formula: str, backbone: str, layout:
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_the_memory_format_is_kept(backbone: str, layout: torch.memory_format) -> None:
     """A sum lies in memory as the input does, so that no later layer has to convert it."""
-    plain = network(backbone=BACKBONES[backbone]).to(memory_format=layout)
+    plain = laid_out(network(backbone=BACKBONES[backbone]), layout)
     modules = [plain.get_submodule(name) for name in fusible(plain.architecture.plan)[1].modules]
     value = torch.randn(2, BACKBONES[backbone].widths[0], 8, 8).double().contiguous(memory_format=layout)
     assert fused_sum(value, *modules).is_contiguous(memory_format=layout)

@@ -92,8 +92,8 @@ def test_a_killed_retraining_ends_in_the_same_weights(tmp_path: Path, few_images
     """Kill -9 in the middle of a retraining, then --resume: bit for bit the weights of the uninterrupted one."""
     run = command_in(tmp_path)
     (tmp_path / "small.yaml").write_text("epochs: 3\nbatch_size: 40\n")
-    command = ("retrain", "resnet-s", "--backbone", "cifar-resnet-8", "--recipe", "small.yaml")
-    command += ("--checkpoint-minutes", "0")
+    command = ["retrain", "resnet-s", "--backbone", "cifar-resnet-8", "--recipe", "small.yaml"]
+    command += ["--checkpoint-minutes", "0"]
     whole = run(*command)
     assert whole.exit_code == 0, whole.stderr
     (folder,) = (tmp_path / "runs/retrained").iterdir()

@@ -72,8 +72,8 @@ def test_the_network_is_that_of_timm(name: str, images: Tensor) -> None:
         for key, value in layer.named_parameters():
             assert_close(value.grad, counterpart.get_parameter(key).grad)
             theirs_left.remove(id(counterpart.get_parameter(key)))
-        for key, value in layer.named_buffers():
-            assert_close(value, counterpart.get_buffer(key))
+        for key, buffer in layer.named_buffers():
+            assert_close(buffer, counterpart.get_buffer(key))
     assert not theirs_left
 
 
@@ -105,7 +105,8 @@ class Residual(nn.Module):
             branch = self.second(self.first(x).relu_())
             x = branch.add_(self.shortcut(x))
         x = self.norm(x).mean((2, 3), keepdim=True)
-        return self.classifier(x.flatten(1) if isinstance(self.classifier, nn.Linear) else x).flatten(1)
+        logits: Tensor = self.classifier(x.flatten(1) if isinstance(self.classifier, nn.Linear) else x)
+        return logits.flatten(1)
 
 
 def test_weights_find_their_layer_whatever_the_order_of_calls() -> None:

@@ -131,7 +131,7 @@ def test_what_is_decayed() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
     shapes = {}
     for decayed in ("everything", "weights", "kernels"):
-        groups = decay_groups(Recipe(epochs=1, decayed=decayed, weight_decay=0.5), network)  # type: ignore[arg-type]
+        groups = decay_groups(Recipe(epochs=1, decayed=decayed, weight_decay=0.5), network)
         shapes[decayed] = [[tuple(each.shape) for each in group["params"]] for group in groups]
         assert [group["weight_decay"] for group in groups] == [0.5, 0.0][: len(groups)]
     assert shapes == {

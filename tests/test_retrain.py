@@ -159,7 +159,8 @@ def test_broken_images_can_be_left_out_of_what_was_begun(
     }
     with pytest.raises(InputError, match="skip-broken"):
         retrain("resnet", **options)
-    assert retrain("resnet", resume=True, skip_broken=True, **options).test_images == 6
+    again: Options = {**options, "resume": True, "skip_broken": True}
+    assert retrain("resnet", **again).test_images == 6
 
 
 @pytest.mark.parametrize("stop_at", range(1, 8))
@@ -211,7 +212,8 @@ def test_a_stream_killed_at_any_step_ends_in_the_same_weights(
         train(self, phase, run)
 
     monkeypatch.setattr(Job, "train", watched)
-    retrain("resnet", resume=True, **options)
+    resumed: Options = {**options, "resume": True}
+    retrain("resnet", **resumed)
     again = torch.load(whole / "weights.pt", weights_only=True)
     assert all(torch.equal(expected[name], again[name]) for name in expected)
     assert [(each["epoch"], each["train_loss"]) for each in read_lines(whole / "metrics.jsonl")] == epochs

@@ -48,12 +48,12 @@ def test_several_objectives_have_true_states(tmp_path: Path) -> None:
         document = documents[trial.number]
         if trial.state.name == "PRUNED":
             assert trial.values is None
-            assert len(document["epochs"]) == 1  # type: ignore[arg-type]
+            assert len(document["epochs"]) == 1
             assert "stopped after epoch 1 by the halving pruner" in str(document["reason"])
         else:
             assert trial.values[0] == trial.intermediate_values[2]
             assert trial.values[1] == document["params"]
-            assert trial.values[2] == document["latency"] > 0  # type: ignore[operator]
+            assert trial.values[2] == document["latency"] > 0
     rows = leaderboard(tmp_path, "o")["rows"]
     assert any(row["front"] for row in rows)
 

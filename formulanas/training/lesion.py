@@ -159,7 +159,7 @@ def _stem_gradients(network: Network, images: Tensor, labels: Tensor, transfers:
 
 def _on_gradient(tensor: Tensor, function: Callable[[Tensor], Tensor | None]) -> None:
     """Lets `function` see, or replace, the gradient of `tensor` once all that read it have added theirs."""
-    tensor.register_hook(function)  # type: ignore[no-untyped-call]
+    tensor.register_hook(function)
 
 
 def measure(model: Retrained, seed: int = 0) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class StepGraph:
 
 def _aside(step: Callable[..., None], inputs: tuple[Tensor, ...]) -> None:
     """A step as it is, on a stream of its own: a later recording must find nothing made on the usual one."""
-    stream, usual = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
+    stream, usual = torch.cuda.Stream(), torch.cuda.current_stream()
     stream.wait_stream(usual)
     with torch.cuda.stream(stream):
         step(*inputs)

@@ -188,7 +188,7 @@ class Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.forward(images)
         loss = losses(self.recipe, logits.float(), targets) / len(labels)
-        (loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]
+        (loss if share == 1 else loss * share).backward()
         with torch.no_grad():
             hits = (logits.argmax(1) == labels).sum()
             counts = torch.full_like(self.totals, len(labels))

@@ -52,7 +52,7 @@ def path_length(architecture: Architecture, images: Tensor, labels: Tensor, seed
 def grad_norm(architecture: Architecture, images: Tensor, labels: Tensor, seed: int) -> float:
     """The logarithm of the norm of the loss's gradient at the start (Abdelfattah et al. 2021, 2101.08134)."""
     network = build(architecture, seed).to(images.device).train()
-    functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+    functional.cross_entropy(network(images), labels).backward()
     squares = [weight.grad.square().sum() for weight in network.parameters() if weight.grad is not None]
     return math.log(float(torch.stack(squares).sum().sqrt()) + 1e-30)
 
@@ -68,7 +68,7 @@ def synflow(architecture: Architecture, images: Tensor, labels: Tensor, seed: in
     return math.log(float(torch.stack(flows).sum().detach()) + 1e-300)
 
 
-class _Codes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Codes(TorchDispatchMode):
     """Sums, over all rectifiers, for how many units two images are both active or both not: (N, N)."""
 
     def __init__(self, num_images: int) -> None:
