@@ -33,7 +33,8 @@ def sigmoid(value: float) -> float:
 
 
 def nanogpt_skips(x: float, blocks: int, f: Function) -> float:
-    stem, skips = x, []
+    stem = x
+    skips: list[float] = []
     for n in range(1, blocks + 1):
         if n > blocks // 2:
             x = x + learned(1) * skips.pop()

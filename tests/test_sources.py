@@ -45,7 +45,9 @@ class Numbers(Algebra[Channels]):
         return tuple(math.prod(column) for column in zip(*factors, strict=True))
 
     def learned(self, group: list[ex.Learn], block: int, place: int) -> list[Channels] | list[Scalar]:
-        return [restated.learned(float(each.start.value)) for each in group if isinstance(each.start, ex.Number)]
+        starts = [float(each.start.value) for each in group if isinstance(each.start, ex.Number)]
+        values: list[Scalar] = [restated.learned(start) for start in starts]
+        return values
 
     def random(self, coefficient: ex.Random, block: int) -> Scalar:
         if coefficient.distribution == "bernoulli":
