@@ -51,6 +51,7 @@ class Recipe:
     crop_area: Pair = (0.08, 1.0)  # of a random crop, as shares of the image
     jitter: float = 0.0  # of brightness, contrast and saturation: factors within 1 -+ jitter
     lighting: float = 0.0  # the deviation of noise along the colours' principal components (AlexNet)
+    coefficient_rate: float = 1.0  # the learning rate of a formula's coefficients, relative to that of the weights
 
     def __post_init__(self) -> None:
         for name in ("milestones", "factors", "crop_area"):  # 81 and 81.0 have one digest
@@ -61,7 +62,7 @@ class Recipe:
         for name in ("momentum", "warmup", "label_smoothing", "average", "jitter"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"0 <= {name} < 1 must hold, but got {getattr(self, name)} (recipe.{name})")
-        for name in ("weight_decay", "crop_padding", "cutout", "mixup", "cutmix", "lighting"):
+        for name in ("weight_decay", "crop_padding", "cutout", "mixup", "cutmix", "lighting", "coefficient_rate"):
             if getattr(self, name) < 0:
                 raise InputError(f"0 <= {name} must hold, but got {getattr(self, name)} (recipe.{name})")
         for name in ("norm_momentum", "test_share"):

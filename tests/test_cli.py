@@ -220,7 +220,8 @@ def test_a_retraining_is_kept_and_not_repeated(command: Command, tmp_path: Path)
     again = command(*arguments)
     assert again.exit_code == 2
     assert "--resume" in again.stderr
-    assert json.loads(command(*arguments, "--resume").stdout) == outcome == read_json(folder / "result.json")
+    assert json.loads(command(*arguments, "--resume").stdout) == outcome
+    assert read_json(folder / "result.json") == {"schema": 2, **outcome}
     assert json.loads(command("show", outcome["folder"], "--json").stdout)["params"] == outcome["params"]
 
 

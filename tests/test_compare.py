@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from math import inf, isclose, sqrt
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from model_folders import keep_model, retraining
 from scipy import stats
 
 from formulanas.cli.main import main
@@ -21,7 +22,7 @@ from formulanas.compare.results import read_results
 from formulanas.compare.table import read_table
 from formulanas.errors import InputError
 from formulanas.formula.published import published
-from formulanas.records import write_json, write_yaml
+from formulanas.recipe import recipe
 from formulanas.statistics.differences import difference, differences
 from formulanas.statistics.friedman import Ranking, friedman
 from formulanas.statistics.scores import Scores
@@ -289,31 +290,16 @@ def test_several_differences_hold_together() -> None:
     assert found[1].high == pytest.approx(gaps.mean() + half)
 
 
+RECIPES = {"a": recipe("cifar"), "b": replace(recipe("cifar"), weight_decay=0.1)}
+DIGESTS = {name: each.digest for name, each in RECIPES.items()}
+
+
 def retrained(folder: Path, formula: str, seed: int, top1: float, **facts: Any) -> str:
     """The folder of a finished retraining, as `retrain` leaves it."""
-    name = facts.get("name", formula)
-    text = published(formula).formula if "=" not in formula else formula
-    label = "-".join(str(each) for each in (name.replace(" ", "")[:20], *facts.values(), seed))
-    settings = {"backbone_name": "cifar-resnet-20", "dataset": "cifar10", "recipe_name": "cifar", "seed": seed} | {
-        key: value for key, value in facts.items() if key != "recipe"
-    }
-    backbone = {"widths": [16, 32, 64], "name": settings["backbone_name"]}
-    write_yaml(folder / label / "retrain.yaml", {"name": name, "formula": text, "backbone": backbone, **settings})
-    write_json(
-        folder / label / "result.json",
-        {"top1": top1, "top5": min(1.0, top1 + 0.1), "seed": seed, "recipe": facts.get("recipe", "aaaa1111")},
-    )
-    return str(folder / label)
-
-
-def test_what_is_read_is_what_retraining_writes() -> None:
-    """The keys of result.json and retrain.yaml."""
-    from formulanas.retrain import Result as Outcome
-    from formulanas.retrain import Retraining
-
-    assert {"top1", "top5", "seed", "recipe"} <= {field.name for field in fields(Outcome)}
-    names = {field.name for field in fields(Retraining)}
-    assert {"name", "formula", "backbone", "backbone_name", "dataset", "recipe_name"} <= names
+    label = "-".join(str(each) for each in (facts.get("name", formula).replace(" ", "")[:20], *facts.values(), seed))
+    facts["recipe"] = RECIPES[facts.get("recipe", "a")]
+    settings = retraining(formula, **{"dataset": "cifar10", "seed": seed} | facts)
+    return str(keep_model(folder / label, settings, top1))
 
 
 def test_two_methods_are_compared_over_their_seeds(tmp_path: Path) -> None:
@@ -358,21 +344,25 @@ def test_a_method_without_a_data_set_is_named(tmp_path: Path) -> None:
 
 def test_recipes_are_never_mixed_silently(tmp_path: Path) -> None:
     """Refused with both names; --mixed keeps them apart as methods, says so, and averages nothing over them."""
-    folders = [retrained(tmp_path, "resnet", 0, 0.5), retrained(tmp_path, "plain", 0, 0.4, recipe="bbbb2222")]
-    with pytest.raises(InputError, match=r"cifar aaaa1111 \(.*\) and cifar bbbb2222 .*--mixed"):
+    folders = [retrained(tmp_path, "resnet", 0, 0.5), retrained(tmp_path, "plain", 0, 0.4, recipe="b")]
+    with pytest.raises(InputError, match=rf"cifar {DIGESTS['a']} \(.*\) and cifar {DIGESTS['b']} .*--mixed"):
         compare_targets(folders)
     result = invoke(*folders, "--mixed")
     assert result.exit_code == 0, result.output
-    assert "recipes differ on cifar10, such as cifar aaaa1111" in result.stdout
-    folders.append(retrained(tmp_path, "resnet", 0, 0.9, recipe="bbbb2222"))
-    assert read_results(folders, mixed=True).scores().methods == ("resnet aaaa1111", "plain", "resnet bbbb2222")
+    assert f"recipes differ on cifar10, such as cifar {DIGESTS['a']}" in result.stdout
+    folders.append(retrained(tmp_path, "resnet", 0, 0.9, recipe="b"))
+    assert read_results(folders, mixed=True).scores().methods == (
+        f"resnet {DIGESTS['a']}",
+        "plain",
+        f"resnet {DIGESTS['b']}",
+    )
 
 
 def test_recipes_may_differ_between_data_sets(tmp_path: Path) -> None:
     """Ranks are within a data set."""
     for formula in ("plain", "resnet", "resnet-s"):
         retrained(tmp_path, formula, 0, 0.5 + len(formula) / 100)
-        retrained(tmp_path, formula, 0, 0.6 + len(formula) / 100, dataset="imagenet", recipe="cccc3333")
+        retrained(tmp_path, formula, 0, 0.6 + len(formula) / 100, dataset="imagenet", recipe="b")
     assert compare_targets([str(tmp_path)]).note == ""
 
 
@@ -402,7 +392,7 @@ def test_a_name_stands_for_its_retrainings_in_runs(tmp_path: Path, monkeypatch: 
     retrained(Path("runs/retrained"), "resnet", 0, 0.5)
     retrained(Path("runs/first/retrain"), published("resnet").formula, 1, 0.6, name="first:best")
     retrained(Path("runs/retrained"), "plain", 0, 0.4)
-    write_yaml(Path("runs/retrained/half/retrain.yaml"), {"formula": published("plain").formula})
+    keep_model(Path("runs/retrained/half"), retraining("plain"), None)
     values = read_results(["resnet", "plain"]).values
     assert values["resnet"]["cifar10_top1"] == {0: 50, 1: 60}
     assert list(values) == ["resnet", "plain"]

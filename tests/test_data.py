@@ -9,11 +9,13 @@ import torch
 
 from formulanas.data import catalogue, cifar, mini
 from formulanas.data.augment import AugmentedImages
-from formulanas.data.catalogue import CIFAR10, CIFAR100, CifarFiles
+from formulanas.data.catalogue import CIFAR10, CIFAR100, CifarFiles, Dataset
 from formulanas.data.images import LabelledImages, split
-from formulanas.data.test_set import read_test_set
-from formulanas.data.training_set import read_training_set
+from formulanas.data.stream import Reading
+from formulanas.data.test_set import open_test_images, read_test_set
+from formulanas.data.training_set import open_training_images, read_training_set
 from formulanas.errors import InputError
+from formulanas.recipe import Recipe
 
 
 def small(count: int = 40, size: int = 6) -> LabelledImages:
@@ -142,3 +144,16 @@ def test_an_epoch_is_a_function_of_its_seed() -> None:
     assert torch.equal(first[2][0], second[2][0])
     assert not torch.equal(first[0][0], other[0][0])
     assert sorted(first.order.tolist()) == list(range(40))
+
+
+def test_a_data_set_without_files_is_not_trained_as_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An entry of the catalogue that says nothing of its files is an error, and not the embedded images."""
+    entry = Dataset("mine", "mine", 10, (3, 32, 32), None)  # type: ignore[arg-type]
+    monkeypatch.setitem(catalogue.DATASETS, "mine", entry)
+    cpu, recipe = torch.device("cpu"), Recipe(epochs=1)
+    for read in (read_training_set, read_test_set):
+        with pytest.raises(AssertionError):
+            read("mine", tmp_path)
+    for open_images in (open_training_images, open_test_images):
+        with pytest.raises(AssertionError):
+            open_images("mine", tmp_path, recipe, cpu, Reading())

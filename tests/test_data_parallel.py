@@ -24,7 +24,7 @@ from formulanas.errors import InputError
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import Network, build
 from formulanas.records import read_json
-from formulanas.retrain.settings import Result
+from formulanas.store.models import Result
 from formulanas.training.data_parallel import Place, distribute, idle_modules
 from formulanas.training.training import EpochMetrics, Training
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from model_folders import keep_model, retraining
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,9 +22,6 @@ from formulanas.data.images import LabelledImages
 from formulanas.errors import InputError
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import Network, build
-from formulanas.recipe import recipe
-from formulanas.records import to_plain, write_yaml
-from formulanas.retrain import Retraining
 from formulanas.training.evaluate import evaluate
 from formulanas.training.lesion import (
     gradient_by_blocks,
@@ -246,11 +244,7 @@ def test_a_block_has_all_its_residual_functions_and_no_gates() -> None:
 
 def retrained(folder: Path, formula: str = "resnet-s") -> Path:
     """The folder of a retraining that is done, its weights as they were drawn."""
-    settings = Retraining(
-        formula, bind_formula(formula).text, "small", SMALL, "cifar10-mini", "data", "cifar", recipe("cifar"), 0
-    )
-    folder.mkdir()
-    write_yaml(folder / "retrain.yaml", to_plain(settings))
+    keep_model(folder, retraining(formula, backbone=SMALL, backbone_name="small"), None)
     made = build(Architecture(bind_formula(formula), SMALL, (3, 32, 32), 10), 5)
     made.train()(torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     torch.save(made.state_dict(), folder / "weights.pt")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from model_folders import keep_model, retraining
 from torch import nn
 
 from formulanas.architecture.architecture import Architecture
@@ -24,8 +25,7 @@ from formulanas.export.python_code import PythonCode, python_code
 from formulanas.formula.bind import bind
 from formulanas.formula.published import atlas, bind_formula
 from formulanas.network.network import Network, build
-from formulanas.records import to_plain, write_yaml
-from formulanas.store.models import RETRAIN_FILE, WEIGHTS_FILE
+from formulanas.store.models import WEIGHTS_FILE
 
 IMAGE = (3, 16, 16)
 FORMULAS = [name for name, entry in atlas().items() if entry.formula]
@@ -205,15 +205,7 @@ def test_a_trained_network_keeps_its_weights(tmp_path: Path, monkeypatch: pytest
     """The weights of a retrained model lie beside the code, under the code's names; load() reads them."""
     monkeypatch.chdir(tmp_path)
     trained = exported("resnet-s", SMALL, image=(3, 32, 32))[0].eval()
-    settings = {  # what the folder of a retraining says of its network
-        "name": "resnet-s",
-        "formula": trained.architecture.recursion.text,
-        "backbone": to_plain(SMALL),
-        "dataset": "cifar10-mini",
-        "data_dir": "data",
-    }
-    Path("model").mkdir()
-    write_yaml(Path("model") / RETRAIN_FILE, settings)
+    keep_model(Path("model"), retraining("resnet-s", backbone=SMALL, backbone_name="small"), None)
     torch.save(trained.state_dict(), Path("model") / WEIGHTS_FILE)
     done = export("model", "network.py")
     assert done.trained

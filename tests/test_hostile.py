@@ -25,10 +25,10 @@ from formulanas.network.network import build
 from formulanas.recipe import Recipe
 from formulanas.records import from_mapping, to_plain
 from formulanas.report.show import describe
-from formulanas.retrain.settings import Retraining
 from formulanas.search.screening.candidate import candidate
 from formulanas.search.space.proxy import Proxy, resolve_proxy
 from formulanas.search.space.space import SpaceDocument, build_space
+from formulanas.store.models import Retraining
 from formulanas.store.targets import resolve
 from formulanas.training.load import load_retrained
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_training import training
+from small_training import SMALL, training
 from torch import nn
 
 from formulanas.errors import InputError
+from formulanas.network.coefficients import Coefficients
 from formulanas.recipe import RECIPES, Recipe, fixing_resolution, recipe
 from formulanas.training.average import Average
 from formulanas.training.mixing import losses, mix, one_hot
-from formulanas.training.optimizers import Lamb, decay_groups, optimizer
+from formulanas.training.optimizers import Lamb, optimizer, parameter_groups
 from formulanas.training.schedules import learning_rate
 
 
@@ -131,7 +132,7 @@ def test_what_is_decayed() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
     shapes = {}
     for decayed in ("everything", "weights", "kernels"):
-        groups = decay_groups(Recipe(epochs=1, decayed=decayed, weight_decay=0.5), network)
+        groups = parameter_groups(Recipe(epochs=1, decayed=decayed, weight_decay=0.5), network)
         shapes[decayed] = [[tuple(each.shape) for each in group["params"]] for group in groups]
         assert [group["weight_decay"] for group in groups] == [0.5, 0.0][: len(groups)]
     assert shapes == {
@@ -139,6 +140,56 @@ def test_what_is_decayed() -> None:
         "weights": [[(4, 3, 3, 3), (2, 4)], [(4,), (4,), (4,), (2,)]],
         "kernels": [[(4, 3, 3, 3)], [(4,), (4,), (4,), (2, 4), (2,)]],
     }
+
+
+LEARNED = 'x[n] = learn(0.5) * x[n-1] + learn(1, per="channel") * F[n](x[n-1])'
+
+
+def coefficients(network: nn.Module) -> list[torch.Tensor]:
+    """The learned coefficients of a network, as they are now."""
+    return [module.values.detach().clone() for module in network.modules() if isinstance(module, Coefficients)]
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "lamb"])
+@pytest.mark.parametrize("decayed", ["everything", "weights", "kernels"])
+def test_learned_coefficients_are_never_decayed(decayed: str, kind: str) -> None:
+    """A step without a gradient, in which kernels decay, leaves them where they started."""
+    network = training(formula=LEARNED).network
+    chosen = Recipe(epochs=1, weight_decay=0.5, decayed=decayed, optimizer=kind)  # type: ignore[arg-type]
+    given = optimizer(chosen, network)
+    starts, kernel = coefficients(network), network.get_submodule("stem.0").weight
+    before = kernel.detach().clone()
+    for each in network.parameters():
+        each.grad = torch.zeros_like(each)
+    given.step()
+    assert len(starts) == 4
+    assert all(map(torch.equal, coefficients(network), starts))
+    assert not torch.equal(kernel, before)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "lamb"])
+def test_learned_coefficients_have_a_learning_rate_of_their_own(kind: str) -> None:
+    """At every step of the schedule a share of the weights'; at none they stay where they start."""
+    rates: list[tuple[float, float]] = []
+    for share in (1.0, 0.25, 0.0):
+        run = training(replace(SMALL, optimizer=kind, coefficient_rate=share), LEARNED)  # type: ignore[arg-type]
+        starts = coefficients(run.network)
+        groups = run.optimizer.param_groups
+        list(run.run(after_step=lambda groups=groups: rates.append((groups[0]["lr"], groups[-1]["lr"]))))  # type: ignore[misc]
+        assert all(own == share * rate for rate, own in rates[-run.num_steps :])
+        assert all(map(torch.equal, coefficients(run.network), starts)) == (share == 0)
+    assert len({rate for rate, _ in rates}) > 3
+    with pytest.raises(InputError, match="0 <= coefficient_rate"):
+        replace(SMALL, coefficient_rate=-1)
+
+
+def test_a_checkpoint_in_which_coefficients_decayed_is_refused() -> None:
+    """To go on with it would be neither the training that began nor the one that is recorded."""
+    run = training(formula=LEARNED)
+    state = run.state()
+    old = torch.optim.SGD(run.network.parameters(), lr=0.1, momentum=0.9)
+    with pytest.raises(InputError, match="coefficients decayed like weights"):
+        run.restore({**state, "optimizer": old.state_dict()})
 
 
 def test_head_and_norms_alone_are_trained() -> None:

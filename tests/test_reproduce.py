@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from model_folders import keep_model
 from published_counts import TABLE_8
 
 from formulanas.architecture.architecture import Architecture
@@ -17,13 +19,15 @@ from formulanas.cli.main import main
 from formulanas.errors import InputError
 from formulanas.formula.published import bind_formula
 from formulanas.recipe import recipe
-from formulanas.records import read_json, read_yaml, to_plain, write_json, write_text, write_yaml
+from formulanas.records import read_json, read_yaml, write_text
 from formulanas.reproduce.page import list_lines, table_lines
 from formulanas.reproduce.reproduce import reproduce
 from formulanas.reproduce.runs import Asked, Run, shortening
 from formulanas.reproduce.state import reproduction
 from formulanas.reproduce.tables import Column, Figure, Network, Row, Table, Training, find_table, tables
-from formulanas.retrain.settings import settle
+from formulanas.retrain.settings import Options, settle
+from formulanas.store.models import read_model
+from formulanas.store.targets import resolve
 
 NETWORKS = {row.name: row.network for table in tables().values() for row in table.rows if row.network}
 
@@ -190,15 +194,12 @@ TINY = Table(
 SMALL = "epochs: 4\nbatch_size: 500\n"
 
 
-def keep(run: Run, top1: float | None, seconds: float = 100.0, macs: int = 1000) -> Path:
+def keep(run: Run, top1: float | None, **facts: object) -> Path:
     """The documents of a retraining as it writes them; without a result, it was begun only."""
-    options = {"backbone_name": run.backbone_name, "dataset_name": run.dataset, "recipe_name": run.recipe_name}
-    settled = settle(run.formula, {**options, "seed": run.seed, "epochs": run.epochs})  # type: ignore[typeddict-item]
-    write_yaml(settled.folder / "retrain.yaml", to_plain(settled.settings))
-    if top1 is not None:
-        result = {"top1": top1, "top5": 1.0, "macs": macs, "epochs": run.recipe.epochs, "seconds": seconds}
-        write_json(settled.folder / "result.json", {**result, "recipe": run.recipe.digest, "seed": run.seed})
-    return settled.folder
+    ten_crops = run.ten_crops or None
+    options = Options(run.backbone_name, run.dataset, run.recipe_name, run.epochs, run.seed, ten_crops=ten_crops)
+    settled = settle(resolve(run.formula), options)
+    return keep_model(settled.folder, settled.settings, top1, **facts)
 
 
 @pytest.fixture
@@ -251,6 +252,37 @@ def test_another_backbone_or_formula_is_another_run(tiny: Table) -> None:
     assert reproduction(tiny, Asked()).count("done") == 1
 
 
+def test_a_run_without_ten_crops_does_not_stand_for_one_with_them(tiny: Table) -> None:
+    """It is missing, and to be trained; one that was tested by ten crops has the figure of one crop too."""
+    cells = {Column("imagenet", "top1"): Figure(20.0), Column("imagenet", "ten_crop"): Figure(19.0)}
+    row = Row("A", cells, Network("resnet", "cifar-resnet-8"))
+    crops = replace(tiny, datasets={"imagenet": Training("imagenet", (1,))}, rows=(row,))
+    (run,) = Asked().select(crops)
+    single = replace(crops, rows=(replace(row, figures=dict([*cells.items()][:1])),))
+    folder = keep(replace(run, ten_crops=False), 0.75)
+    assert reproduction(crops, Asked()).count("missing") == 1
+    assert reproduction(single, Asked()).count("done") == 1
+    with pytest.raises(InputError, match=r"ten_crops: False, but asked for is True; .* move that folder away"):
+        reproduce(crops, Asked())
+    shutil.rmtree(folder)
+    keep(run, 0.75, ten_crop_top1=0.76)
+    assert [cell.values for cell in reproduction(crops, Asked()).cells] == [pytest.approx((25,)), pytest.approx((24,))]
+    assert reproduction(single, Asked()).count("done") == 1
+
+
+def test_what_cannot_be_read_is_named_and_passed_over(tiny: Table, caplog: pytest.LogCaptureFixture) -> None:
+    """A torn document and one of a newer version do not hide what stands beside them."""
+    keep(Asked().select(tiny)[0], 0.9)
+    for name, text in {"newer": "schema: 99", "torn": "[]"}.items():
+        write_text(Path("runs/retrained") / name / "retrain.yaml", text)
+    result = CliRunner().invoke(main, ["reproduce", "tiny", "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["runs"]["done"] == 1
+    newer, torn = caplog.messages
+    assert newer.startswith("runs/retrained/newer is passed over: runs/retrained/newer/retrain.yaml has the schema 99")
+    assert "torn/retrain.yaml must hold a mapping" in torn
+
+
 def test_the_time_left_is_the_work_at_the_speed_so_far(tiny: Table) -> None:
     """Three runs of equal work are left after one of 100 s; nothing is known before."""
     a1 = Asked(networks=("A",)).select(tiny)[0]
@@ -290,11 +322,11 @@ def test_a_run_of_an_older_recipe_is_not_taken_for_this_one(tiny: Table) -> None
     named = replace(tiny, datasets={"cifar10": Training("cifar", (1,))})
     run = Asked(limit=1, dataset="cifar10-mini").select(named)[0]
     folder = keep(run, None)
-    old = replace(run.recipe, weight_decay=0.1)
-    write_yaml(folder / "retrain.yaml", {**read_yaml(folder / "retrain.yaml"), "recipe": to_plain(old)})
-    outcome = {"folder": str(folder), "top1": 0.9, "top5": 1.0, "test_images": 1, "params": 1, "macs": 1, "epochs": 200}
-    write_json(folder / "result.json", {**outcome, "recipe": old.digest, "seed": 1, "seconds": 1.0, "finished": ""})
-    with pytest.raises(InputError, match="move that folder away"):
+    settings = read_model(folder).settings
+    keep_model(folder, replace(settings, recipe=replace(run.recipe, weight_decay=0.1)), 0.9)
+    with pytest.raises(
+        InputError, match=r"recipe.weight_decay: 0.1, but asked for is 0.0005; .* move that folder away"
+    ):
         reproduce(named, Asked(limit=1, dataset="cifar10-mini"))
 
 

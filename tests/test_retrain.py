@@ -19,10 +19,12 @@ from formulanas.data.training_set import read_training_set
 from formulanas.errors import InputError
 from formulanas.recipe import Recipe
 from formulanas.records import read_json, read_yaml
-from formulanas.retrain import Options, Result, retrain
+from formulanas.retrain import Options, retrain
 from formulanas.retrain.job import Job
 from formulanas.retrain.seeds import summarise
 from formulanas.retrain.settings import settle
+from formulanas.store.models import Result
+from formulanas.store.targets import resolve
 from formulanas.training import checkpoint
 from formulanas.training.load import load_retrained
 from formulanas.training.training import Training
@@ -91,16 +93,16 @@ def test_seeds_are_trained_one_after_the_other(tmp_path: Path, monkeypatch: pyte
 def test_scale_shows_what_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Phi = 2 of 1905.11946: widths times 1.21 to a multiple of 8 (19 to 24, as 16 is too few), depths times 1.44 rounded up, images times 1.3225."""
     monkeypatch.chdir(tmp_path)
-    settled = settle("resnet", {"dataset_name": "imagenet", "scale": 2.0})
+    settled = settle(resolve("resnet"), Options(dataset_name="imagenet", scale=2.0))
     backbone, recipe = settled.settings.backbone, settled.settings.recipe
     assert (backbone.widths, backbone.depths) == ((80, 152, 312, 616), (3, 3, 3, 3))
     assert (recipe.image_size, recipe.size_at_test) == (296, 296)
     assert settled.settings.backbone_name == "resnet18-phi2"
     assert settled.settings.recipe_name == "imagenet"
-    on_cifar = settle("resnet", {"scale": 2.0})
+    on_cifar = settle(resolve("resnet"), Options(scale=2.0))
     assert on_cifar.settings.backbone.widths == (24, 40, 80)
     assert on_cifar.compared["unscaled"][0].widths == (16, 32, 64)
-    assert on_cifar.folder != settle("resnet", {}).folder
+    assert on_cifar.folder != settle(resolve("resnet"), Options()).folder
 
 
 @pytest.mark.usefixtures("few_images")
@@ -150,17 +152,10 @@ def test_broken_images_can_be_left_out_of_what_was_begun(
     Path("short.yaml").write_text(SHORT)
     home = broken_copy(folders, tmp_path / "broken")
     shutil.copytree(folders / "val", home / "val")
-    options: Options = {
-        "dataset_name": "imagenet",
-        "data_dir": home,
-        "recipe_name": "short.yaml",
-        "backbone_name": "cifar-resnet-8",
-        "decoders": 0,
-    }
+    options = Options("cifar-resnet-8", "imagenet", "short.yaml", data_dir=home, decoders=0)
     with pytest.raises(InputError, match="skip-broken"):
-        retrain("resnet", **options)
-    again: Options = {**options, "resume": True, "skip_broken": True}
-    assert retrain("resnet", **again).test_images == 6
+        retrain("resnet", options)
+    assert retrain("resnet", replace(options, resume=True, skip_broken=True)).test_images == 6
 
 
 @pytest.mark.parametrize("stop_at", range(1, 8))
@@ -173,16 +168,9 @@ def test_a_stream_killed_at_any_step_ends_in_the_same_weights(
     """2 epochs of 3 steps, then one of 3 for head and norms: killed within and between, the weights are the same."""
     monkeypatch.chdir(tmp_path)
     Path("short.yaml").write_text(SHORT)
-    options: Options = {
-        "dataset_name": "imagenet",
-        "data_dir": folders,
-        "recipe_name": "short.yaml",
-        "backbone_name": "cifar-resnet-8",
-        "fixres": 40,
-        "checkpoint_minutes": 0.0,
-        "decoders": 0,
-    }
-    whole = Path(retrain("resnet", **options).folder)
+    options = Options("cifar-resnet-8", "imagenet", "short.yaml", data_dir=folders, fixres=40, decoders=0)
+    options = replace(options, checkpoint_minutes=0)
+    whole = Path(retrain("resnet", options).folder)
     expected = torch.load(whole / "weights.pt", weights_only=True)
     epochs = [(each["epoch"], each["train_loss"]) for each in read_lines(whole / "metrics.jsonl")]
     whole.rename(tmp_path / "whole")
@@ -203,7 +191,7 @@ def test_a_stream_killed_at_any_step_ends_in_the_same_weights(
 
     monkeypatch.setattr(Training, "train_step", killed)
     with pytest.raises(KilledError):
-        retrain("resnet", **options)
+        retrain("resnet", options)
     monkeypatch.setattr(Training, "train_step", train_step)
     begun = []
 
@@ -212,8 +200,7 @@ def test_a_stream_killed_at_any_step_ends_in_the_same_weights(
         train(self, phase, run)
 
     monkeypatch.setattr(Job, "train", watched)
-    resumed: Options = {**options, "resume": True}
-    retrain("resnet", **resumed)
+    retrain("resnet", replace(options, resume=True))
     again = torch.load(whole / "weights.pt", weights_only=True)
     assert all(torch.equal(expected[name], again[name]) for name in expected)
     assert [(each["epoch"], each["train_loss"]) for each in read_lines(whole / "metrics.jsonl")] == epochs
@@ -301,6 +288,6 @@ def test_one_epoch_of_all_of_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyP
         pytest.skip("CIFAR-10 is neither in data/ nor in FORMULANAS_DATA_DIR")
     assert len(read_training_set("cifar10", data_dir)) == 50_000
     monkeypatch.chdir(tmp_path)
-    found = retrain("resnet", dataset_name="cifar10", data_dir=data_dir, epochs=1, backbone_name="cifar-resnet-8")
+    found = retrain("resnet", Options("cifar-resnet-8", "cifar10", epochs=1, data_dir=data_dir))
     assert found.test_images == 10_000
     assert found.top1 > 0.4

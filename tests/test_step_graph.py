@@ -1,5 +1,7 @@
 """Steps replayed as a CUDA graph: the same training as step by step. Needs a GPU, as few machines of CI have."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from small_training import SMALL, easy
@@ -11,6 +13,8 @@ from formulanas.network.network import build
 from formulanas.recipe import Recipe
 from formulanas.training.training import Training
 
+LEARNED = 'x[n] = learn(0.5) * x[n-1] + learn(1, per="channel") * F[n](x[n-1])'
+
 
 def training(replayed: bool, device: str, formula: str = "resnet-s", recipe: Recipe = SMALL) -> Training:
     """A training on images of a device."""
@@ -19,10 +23,11 @@ def training(replayed: bool, device: str, formula: str = "resnet-s", recipe: Rec
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="records CUDA graphs")
-@pytest.mark.parametrize("formula", ["resnet", "resnet-s", "accumulated", "multi-residual"])
+@pytest.mark.parametrize("formula", ["resnet", "resnet-s", "accumulated", "multi-residual", LEARNED])
 def test_replayed_steps_are_the_same_training(formula: str) -> None:
     """Three epochs, the last batch of each smaller: losses, accuracies and weights as without a graph, to rounding."""
-    runs = [training(replayed, "cuda", formula) for replayed in (False, True)]
+    recipe = replace(SMALL, coefficient_rate=0.5)  # of learned coefficients alone
+    runs = [training(replayed, "cuda", formula, recipe) for replayed in (False, True)]
     metrics = [[(each.train_loss, each.train_accuracy) for each in run.run()] for run in runs]
     assert runs[0].graph is None
     assert runs[1].graph is not None

@@ -18,13 +18,15 @@ EXIT_MISTAKE, EXIT_INTERRUPTED = 2, 130
 FILE = click.Path(path_type=Path)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-backbone = click.option("--backbone", help="A backbone by name.  [default: that of the run, else cifar-resnet-20]")
+backbone = click.option(
+    "--backbone", help="By name.  [default: that of the run or model, else cifar-resnet-20, for imagenet resnet18]"
+)
 bindings = click.option(
     "--bind", "bindings", multiple=True, metavar="SYMBOL=VALUE", help="A value for a free symbol of the formula: k=2."
 )
 data_dir = click.option("--data-dir", type=FILE, help="Where data sets are; by default data/.")
 dataset = click.option(
-    "--dataset", help="The data set whose images and classes count.  [default: that of the run, else cifar10]"
+    "--dataset", help="The data set whose images and classes count.  [default: that of the run or model, else cifar10]"
 )
 settings = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting: proxy.recipe.epochs=5."

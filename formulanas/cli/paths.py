@@ -12,7 +12,7 @@ from formulanas.errors import InputError
 @click.command()
 @click.argument("target")
 @click.option("--blocks", type=click.IntRange(1), help="The number of blocks L, all of one stage.")
-@click.option("--backbone", help="Count over a backbone, and each of its stages.  [default: that of a run]")
+@click.option("--backbone", help="Count over a backbone, and each of its stages.  [default: that of a run or model]")
 @click.option("--expand", is_flag=True, help="List each path by the residual functions it passes, over a few blocks.")
 @click.option("--measure", is_flag=True, help="Measure lesions and gradients of TARGET, a retrained model's folder.")
 @click.option("--plot", type=FILE, metavar="FILE", help="Draw the measurement: .png or .svg.")
@@ -35,7 +35,6 @@ def paths(
     """
     from formulanas.analysis.paths import multiplicity, paths_over
     from formulanas.analysis.words import expansion, in_order, plain_number, render_words
-    from formulanas.architecture.backbones import backbone as backbone_of
     from formulanas.report.measured import measured_lines
     from formulanas.report.show import path_lines
     from formulanas.store.targets import resolve
@@ -45,10 +44,9 @@ def paths(
     if blocks and backbone:
         raise InputError("--blocks are of one stage, a --backbone has its own; give one of them")
     found = resolve(target, pairs(bindings, "--bind"))
-    over = backbone_of(backbone) if backbone else found.backbone
-    if blocks is None and over is None:
+    if not blocks and not backbone and found.backbone is None:
         raise InputError("a formula has no number of blocks of its own; give it by --blocks or --backbone")
-    depths = (blocks,) if blocks else over.depths if over else ()
+    depths = (blocks,) if blocks else found.over(backbone).architecture.backbone.depths
     recursion, num_blocks = found.recursion, sum(depths)
     counted = paths_over(recursion, [stage for stage, depth in enumerate(depths, 1) for _ in range(depth)])
     stages = [(depth, paths_over(recursion, [1] * depth)) for depth in depths] if len(depths) > 1 else []

@@ -50,7 +50,7 @@ def reproduce(
     chosen = find_table(table)
     if run:
         with interruptible("what was finished is kept. Go on by the same command."):
-            done = run_missing(chosen, asked, progress=progress(), data_dir=data_dir)
+            done = run_missing(chosen, asked, progress(), data_dir)
     else:
         done = reproduction(chosen, asked)
     answer(as_json, done.to_json(), table_lines(done))

@@ -1,39 +1,19 @@
 """The results of retrained models: what was trained, on what, with which recipe and seed, and how well it did."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from formulanas.architecture.backbone import Backbone
 from formulanas.errors import InputError
-from formulanas.formula.bind import bind
 from formulanas.formula.published import published_names
-from formulanas.records import read_json, read_yaml
 from formulanas.statistics.scores import Scores
-from formulanas.store.models import RETRAIN_FILE
+from formulanas.store.models import RESULT_FILE, Model, all_models, is_model, models_in, read_model
 from formulanas.store.runs import RUNS_DIR
 from formulanas.store.targets import resolve
 
-RESULT_FILE = "result.json"
 MEASURES = ("top1", "top5")
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One finished retraining. A formula over a backbone is a method, whatever its seed."""
-
-    folder: Path
-    name: str
-    formula: str
-    key: str
-    backbone_name: str
-    backbone: str  # whole, as JSON
-    dataset: str
-    recipe_name: str
-    recipe: str  # the recipe's digest
-    seed: int
-    accuracies: tuple[float, ...]  # in percent, by MEASURES
 
 
 @dataclass(frozen=True)
@@ -69,41 +49,38 @@ def read_results(targets: Iterable[str], mixed: bool = False) -> Results:
     A formula, a published name or a trial stands for all of its finished retrainings in runs/. Raises InputError where
     recipes differ on one data set, unless `mixed`; a method is then split by recipe, and never averaged over recipes.
     """
-    folders = dict.fromkeys(folder.resolve() for target in targets for folder in _folders(target))
-    trained = [_read(folder) for folder in folders]
+    trained = list({model.folder.resolve(): model for target in targets for model in _models(target)}.values())
     note = _mixture(trained, mixed)
     labels = _labels(trained)
     values: dict[str, dict[str, dict[int, float]]] = {}
     places: dict[tuple[str, str, int], Path] = {}
     for each in trained:
-        label = labels[_method(each, trained)]
-        place = (label, each.dataset, each.seed)
-        if place in places:
+        label, dataset, seed = labels[_method(each, trained)], each.settings.dataset, each.settings.seed
+        if (label, dataset, seed) in places:
             raise InputError(
-                f"a method has one result a seed, but seed {each.seed} of {label} on {each.dataset} stands in "
-                f"{_short(places[place])} and {_short(each.folder)}; leave one of them out"
+                f"a method has one result a seed, but seed {seed} of {label} on {dataset} stands in "
+                f"{places[label, dataset, seed]} and {each.folder}; leave one of them out"
             )
-        places[place] = each.folder
-        for measure, accuracy in zip(MEASURES, each.accuracies, strict=True):
-            values.setdefault(label, {}).setdefault(f"{each.dataset}_{measure}", {})[each.seed] = accuracy
+        places[label, dataset, seed] = each.folder
+        for measure in MEASURES:
+            accuracy = 100 * float(getattr(each.result, measure))
+            values.setdefault(label, {}).setdefault(f"{dataset}_{measure}", {})[seed] = accuracy
     if len(values) < 2:
         raise InputError(f"2 <= methods must hold for a comparison, but got {len(values)} ({', '.join(values)})")
     return Results(values, note)
 
 
-def _folders(target: str) -> list[Path]:
-    """The folders with a result that a target names."""
-    path = Path(target)
-    if (path / RESULT_FILE).is_file():
-        return [path]
-    if (path / RETRAIN_FILE).is_file():
-        raise InputError(f"{target} has no {RESULT_FILE} yet; finish it by `formulanas retrain ... --resume`")
-    inside = sorted(file.parent for file in path.glob(f"*/{RESULT_FILE}")) if path.is_dir() else []
-    if inside:
+def _models(target: str) -> list[Model]:
+    """The finished models that a target names."""
+    if is_model(target):
+        model = read_model(target)
+        if model.result is None:
+            raise InputError(f"{target} has no {RESULT_FILE} yet; finish it by `formulanas retrain ... --resume`")
+        return [model]
+    if inside := [model for model in models_in(Path(target)) if model.result]:
         return inside
     key = resolve(target).recursion.key
-    files = sorted([*RUNS_DIR.glob(f"retrained/*/{RESULT_FILE}"), *RUNS_DIR.glob(f"*/retrain/*/{RESULT_FILE}")])
-    found = [file.parent for file in files if _key(file.parent) == key]
+    found = [model for model in all_models() if model.result and _key(model) == key]
     if not found:
         raise InputError(
             f"no finished retraining of {target} is in {RUNS_DIR}; train it by `formulanas retrain {target}`"
@@ -111,76 +88,54 @@ def _folders(target: str) -> list[Path]:
     return found
 
 
-def _key(folder: Path) -> str:
-    return bind(str(read_yaml(folder / RETRAIN_FILE).get("formula"))).key
+def _key(model: Model) -> str:
+    return model.settings.architecture.recursion.key
 
 
-def _read(folder: Path) -> Trained:
-    result, settings, key = read_json(folder / RESULT_FILE), read_yaml(folder / RETRAIN_FILE), _key(folder)
-    try:
-        return Trained(
-            folder=folder,
-            name=published_names().get(key, str(settings["name"])),
-            formula=str(settings["formula"]),
-            key=key,
-            backbone_name=str(settings["backbone_name"]),
-            backbone=json.dumps(settings["backbone"], sort_keys=True),
-            dataset=str(settings["dataset"]),
-            recipe_name=str(settings["recipe_name"]),
-            recipe=str(result["recipe"]),
-            seed=int(result["seed"]),
-            accuracies=tuple(100 * float(result[measure]) for measure in MEASURES),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{_short(folder)} is no finished retraining: {RESULT_FILE} or {RETRAIN_FILE}: {error}"
-        ) from None
-
-
-def _mixture(trained: list[Trained], mixed: bool) -> str:
+def _mixture(trained: list[Model], mixed: bool) -> str:
     """What is said of different recipes on one data set, if anything; an error unless `mixed`."""
     for first in trained:
         for other in trained:
-            if other.dataset == first.dataset and other.recipe != first.recipe:
-                a, b = (f"{each.recipe_name} {each.recipe} ({_short(each.folder)})" for each in (first, other))
+            dataset = first.settings.dataset
+            if other.settings.dataset == dataset and other.settings.digest != first.settings.digest:
+                a, b = (
+                    f"{each.settings.recipe_name} {each.settings.digest} ({each.folder})" for each in (first, other)
+                )
                 if not mixed:
                     raise InputError(
-                        f"results on one data set are of one recipe, but on {first.dataset} there are {a} and {b}; "
+                        f"results on one data set are of one recipe, but on {dataset} there are {a} and {b}; "
                         "choose targets of one recipe, or compare across them by --mixed"
                     )
-                return f"recipes differ on {first.dataset}, such as {a} and {b}: what differs may be the recipe's doing"
+                return f"recipes differ on {dataset}, such as {a} and {b}: what differs may be the recipe's doing"
     return ""
 
 
-Method = tuple[str, str, str]  # formula's key, backbone, and recipe where that tells methods apart
+Method = tuple[str, Backbone, str]  # formula's key, backbone, and recipe where that tells methods apart
 
 
-def _method(each: Trained, trained: list[Trained]) -> Method:
+def _method(each: Model, trained: list[Model]) -> Method:
+    network = _key(each), each.settings.backbone
     recipes = {
-        other.recipe
+        other.settings.digest
         for other in trained
-        if (other.key, other.backbone, other.dataset) == (each.key, each.backbone, each.dataset)
+        if (_key(other), other.settings.backbone, other.settings.dataset) == (*network, each.settings.dataset)
     }
-    return each.key, each.backbone, each.recipe if len(recipes) > 1 else ""
+    return *network, each.settings.digest if len(recipes) > 1 else ""
 
 
-def _labels(trained: list[Trained]) -> dict[Method, str]:
+def _labels(trained: list[Model]) -> dict[Method, str]:
     """A name for each method: as short as tells them apart."""
-    firsts: dict[Method, Trained] = {}
+    firsts: dict[Method, Model] = {}
     for each in trained:
         firsts.setdefault(_method(each, trained), each)
     many = len({backbone for _, backbone, _ in firsts}) > 1
-    labels = {
-        method: " ".join(filter(None, (each.name, each.backbone_name if many else "", method[2])))
-        for method, each in firsts.items()
-    }
+    names = published_names()
+    labels = {}
+    for method, each in firsts.items():
+        name = names.get(method[0], each.settings.name)
+        labels[method] = " ".join(filter(None, (name, each.settings.backbone_name if many else "", method[2])))
     taken = list(labels.values())
     return {
-        method: label if taken.count(label) == 1 else f"{label}: {firsts[method].formula}"
+        method: label if taken.count(label) == 1 else f"{label}: {firsts[method].settings.formula}"
         for method, label in labels.items()
     }
-
-
-def _short(path: Path) -> Path:
-    """A path as a reader would write it from here."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

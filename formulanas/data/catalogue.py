@@ -11,6 +11,7 @@ from formulanas.data.imagenet import IMAGENET, ImageNet
 from formulanas.errors import InputError, unknown_name
 
 DEFAULT_DATA_DIR = Path("data")
+EMBEDDED = "cifar10-mini"
 TIMEOUT_SECONDS = 30
 
 
@@ -54,8 +55,16 @@ CIFAR100 = CifarFiles(
 
 
 @dataclass(frozen=True)
+class Packaged:
+    """The embedded images (mini.py), by the mean and the deviation of the set that they are from."""
+
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """A named set of images of one `shape` (C, H, W); None for `files` where it ships inside the package.
+    """A named set of images of one `shape` (C, H, W).
 
     Of images that are decoded when they are needed, shape and classes are what is usual.
     """
@@ -64,13 +73,14 @@ class Dataset:
     description: str
     num_classes: int
     shape: tuple[int, int, int]
-    files: CifarFiles | ImageNet | None
+    files: CifarFiles | ImageNet | Packaged
 
 
+EMBEDDED_FILES = Packaged(CIFAR10.mean, CIFAR10.deviation)
 DATASETS = {
     each.name: each
     for each in (
-        Dataset("cifar10-mini", "4,000 + 1,000 images of CIFAR-10, embedded", 10, (3, 32, 32), None),
+        Dataset(EMBEDDED, "4,000 + 1,000 images of CIFAR-10, embedded", 10, (3, 32, 32), EMBEDDED_FILES),
         Dataset("cifar10", "50,000 + 10,000 images in 10 classes", 10, (3, 32, 32), CIFAR10),
         Dataset("cifar100", "50,000 + 10,000 images in 100 classes", 100, (3, 32, 32), CIFAR100),
         Dataset("imagenet", "1,281,167 + 50,000 images in 1,000 classes", 1000, (3, 224, 224), IMAGENET),
@@ -90,7 +100,7 @@ def is_present(name: str, data_dir: Path) -> bool:
     files = dataset(name).files
     if isinstance(files, ImageNet):
         return files.is_present(data_dir)
-    return files is None or all((data_dir / files.folder / part).is_file() for part in files.train)
+    return isinstance(files, Packaged) or all((data_dir / files.folder / part).is_file() for part in files.train)
 
 
 def fetch(name: str, data_dir: Path) -> None:
@@ -99,7 +109,7 @@ def fetch(name: str, data_dir: Path) -> None:
     Raises InputError for one that cannot be downloaded, with how it can be had.
     """
     files = dataset(name).files
-    if files is None or is_present(name, data_dir):
+    if isinstance(files, Packaged) or is_present(name, data_dir):
         return
     if isinstance(files, ImageNet):
         raise InputError(files.absent(data_dir))
@@ -130,7 +140,7 @@ def fetch(name: str, data_dir: Path) -> None:
 
 
 def _place(entry: Dataset, data_dir: Path) -> str:
-    if entry.files is None:
+    if isinstance(entry.files, Packaged):
         return "inside the package"
     home = entry.files.home(data_dir, "train") if isinstance(entry.files, ImageNet) else None
     return str(home or data_dir / entry.files.folder)
@@ -144,7 +154,7 @@ def catalogue(data_dir: Path) -> list[dict[str, Any]]:
             "description": each.description,
             "present": is_present(each.name, data_dir),
             "folder": _place(each, data_dir),
-            "url": None if each.files is None else each.files.url,
+            "url": None if isinstance(each.files, Packaged) else each.files.url,
         }
         for each in DATASETS.values()
     ]

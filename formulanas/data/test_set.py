@@ -1,11 +1,12 @@
 """The test images of the data sets. Only a retraining imports this module, and opens them once per trained model."""
 
 from pathlib import Path
+from typing import assert_never
 
 import torch
 
 from formulanas.data import cifar, mini
-from formulanas.data.catalogue import CifarFiles, dataset
+from formulanas.data.catalogue import CifarFiles, Packaged, dataset
 from formulanas.data.imagenet import ImageNet
 from formulanas.data.images import LabelledImages
 from formulanas.data.stream import ImageStream, Reading
@@ -15,8 +16,15 @@ from formulanas.recipe import Recipe
 def read_test_set(name: str, data_dir: Path) -> LabelledImages:
     """The test images of a data set, in memory. Raises InputError where they are missing."""
     files = dataset(name).files
-    assert not isinstance(files, ImageNet), name
-    return mini.read("test") if files is None else cifar.read(files, files.test, data_dir)
+    match files:
+        case Packaged():
+            return mini.read("test")
+        case CifarFiles():
+            return cifar.read(files, files.test, data_dir)
+        case ImageNet():
+            raise AssertionError(name)
+        case _:
+            assert_never(files)
 
 
 def open_test_images(
@@ -31,5 +39,5 @@ def open_test_images(
         case ImageNet():
             found = files.images(data_dir, "val")
             return ImageStream(found, recipe, files.mean, files.deviation, device, reading)
-        case CifarFiles() | None:
+        case _:
             return read_test_set(name, data_dir).to(device)

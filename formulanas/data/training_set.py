@@ -1,12 +1,13 @@
 """The training images of the data sets. Their test images are in test_set.py, which no search imports."""
 
 from pathlib import Path
+from typing import assert_never
 
 import torch
 
 from formulanas.data import cifar, mini
 from formulanas.data.augment import AugmentedImages
-from formulanas.data.catalogue import DATASETS, CifarFiles, dataset
+from formulanas.data.catalogue import DATASETS, CifarFiles, Packaged, dataset
 from formulanas.data.imagenet import ImageNet
 from formulanas.data.images import LabelledImages, TrainingImages
 from formulanas.data.stream import ImageStream, Reading
@@ -17,10 +18,16 @@ from formulanas.recipe import Recipe
 def read_training_set(name: str, data_dir: Path) -> LabelledImages:
     """The training images of a data set, in memory. Raises InputError where they are missing, or do not fit."""
     files = dataset(name).files
-    if isinstance(files, ImageNet):
-        held = ", ".join(each.name for each in DATASETS.values() if not isinstance(each.files, ImageNet))
-        raise InputError(f"{name} is decoded while it is trained on, and not held in memory; here, use one of {held}")
-    return mini.read("train") if files is None else cifar.read(files, files.train, data_dir)
+    match files:
+        case Packaged():
+            return mini.read("train")
+        case CifarFiles():
+            return cifar.read(files, files.train, data_dir)
+        case ImageNet():
+            held = ", ".join(each.name for each in DATASETS.values() if not isinstance(each.files, ImageNet))
+            raise InputError(f"{name} is decoded while it is trained on, not held in memory; here, use one of {held}")
+        case _:
+            assert_never(files)
 
 
 def open_training_images(
@@ -32,5 +39,5 @@ def open_training_images(
         case ImageNet():
             found = files.images(data_dir, "train")
             return ImageStream(found, recipe, files.mean, files.deviation, device, reading)
-        case CifarFiles() | None:
+        case _:
             return AugmentedImages.by(recipe, read_training_set(name, data_dir).to(device))

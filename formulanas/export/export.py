@@ -8,19 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbones import backbone
-from formulanas.data.catalogue import CIFAR10, dataset
+from formulanas.data.catalogue import dataset
 from formulanas.errors import InputError, unknown_name
 from formulanas.export.formats import FORMATS, write_onnx, write_pt2, write_python
 from formulanas.formula.bind import Value
-from formulanas.formula.published import published_names
 from formulanas.network.network import Network, build
-from formulanas.store.models import RETRAIN_FILE
-from formulanas.store.targets import Target, resolve
+from formulanas.store.targets import resolve
 from formulanas.training.load import load_retrained
 
-DEFAULT_BACKBONE, DEFAULT_DATASET = "cifar-resnet-20", "cifar10"
 BATCH_SIZES = 1, 3  # of the random images on which logits are compared
 TOLERANCE = 1e-4  # of a logit, relative to the largest; float32 rounding through 100 layers is ten times less
 
@@ -63,8 +58,14 @@ def export(
     asked, output = Path(output), Path(output).absolute()
     kind = _kind(output, kind)
     found = resolve(target, values)
-    network, over, images = _network(target, found, backbone_name, dataset_name)
-    trained = (Path(target) / RETRAIN_FILE).is_file()
+    trained = found.model is not None
+    if trained and (backbone_name or dataset_name):
+        raise InputError(f"{target} is a retrained model with a backbone and a data set of its own; give neither")
+    over = found.over(backbone_name, dataset_name)
+    if trained:
+        network = load_retrained(target, torch.device("cpu")).network
+    else:
+        network = build(over.architecture, seed=0).eval()
     if not output.parent.is_dir():
         raise InputError(f"there is no folder {output.parent} to write {output.name} to; make it first")
     shape = network.architecture.image
@@ -72,13 +73,12 @@ def export(
     batches = [torch.randn(size, *shape, generator=generator) for size in BATCH_SIZES]
     with torch.no_grad():
         logits = [network(each) for each in batches]
-    name = published_names().get(found.recursion.key) or (found.name if not trained else "")
-    title = f"{name or 'A recursion'} over {over}, for images like those of {images}"
+    title = f"{found.published or 'Network'} over {over.backbone_name}, for images like those of {over.dataset}"
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as folder:
         draft = Path(folder) / output.name
         match kind:
             case "python":
-                theirs = write_python(network, draft, title, _notes(network, images), trained, batches)
+                theirs = write_python(network, draft, title, _notes(network, over.dataset), trained, batches)
             case "onnx":
                 theirs = write_onnx(network, draft, batches)
             case _:
@@ -100,8 +100,8 @@ def export(
         format=kind,
         files=tuple(str(asked.with_name(path.name)) for path in files),
         formula=found.recursion.text,
-        backbone=over,
-        dataset=images,
+        backbone=over.backbone_name,
+        dataset=over.dataset,
         trained=trained,
         params=params - unused,
         unused_params=unused,
@@ -120,28 +120,9 @@ def _kind(output: Path, kind: str | None) -> str:
     return kind or str(known)
 
 
-def _network(
-    target: str, found: Target, backbone_name: str | None, dataset_name: str | None
-) -> tuple[Network, str, str]:
-    """The network in evaluation mode, the name of its backbone, and that of its data set."""
-    if (Path(target) / RETRAIN_FILE).is_file():
-        if backbone_name or dataset_name:
-            raise InputError(f"{target} is a retrained model with a backbone and a data set of its own; give neither")
-        model = load_retrained(target, torch.device("cpu"))
-        return model.network, f"the backbone of {found.name or Path(target).name}", model.dataset
-    if backbone_name is None and found.backbone is not None:
-        chosen, over = found.backbone, f"the backbone of {found.run.name if found.run else target}"
-    else:
-        over = backbone_name or DEFAULT_BACKBONE
-        chosen = backbone(over)
-    images = dataset(dataset_name or found.dataset or DEFAULT_DATASET)
-    architecture = Architecture(found.recursion, chosen, images.shape, images.num_classes)
-    return build(architecture, seed=0).eval(), over, images.name
-
-
 def _notes(network: Network, dataset_name: str) -> list[str]:
     """What a reader of the file should know: the images that it takes."""
-    files = dataset(dataset_name).files or CIFAR10  # the embedded images are from CIFAR-10
+    files = dataset(dataset_name).files
     channels, height, width = network.architecture.image
     return [
         f"Images are (N, {channels}, {height}, {width}) between 0 and 1, normalised per channel by the mean",

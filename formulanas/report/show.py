@@ -7,10 +7,7 @@ from typing import Any
 
 from formulanas.analysis.growth import growth
 from formulanas.analysis.paths import Paths, add_up, paths
-from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbones import backbone
 from formulanas.architecture.variance import variance
-from formulanas.data.catalogue import dataset as data_set
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
 from formulanas.formula.latex import render_latex
@@ -19,7 +16,6 @@ from formulanas.formula.published import atlas, bind_formula, published, publish
 from formulanas.progress import Line, Style, Styled
 from formulanas.store.targets import resolve
 
-DEFAULT_BACKBONE, DEFAULT_DATASET = "cifar-resnet-20", "cifar10"
 BAR_WIDTH = 40
 
 
@@ -28,17 +24,11 @@ def describe(
 ) -> dict[str, Any]:
     """The facts of a target over a backbone, as `show --json` prints them, and the `source` of its forward pass."""
     found = resolve(target, values)
-    if backbone_name is None and found.backbone is not None:
-        chosen, backbone_name = found.backbone, f"that of {found.run.name if found.run else target}"
-    else:
-        backbone_name = backbone_name or DEFAULT_BACKBONE
-        chosen = backbone(backbone_name)
-    dataset = dataset or found.dataset or DEFAULT_DATASET
-    images = data_set(dataset)
-    architecture = Architecture(found.recursion, chosen, images.shape, images.num_classes)
-    num_blocks = num_blocks or sum(chosen.depths)
+    over = found.over(backbone_name, dataset)
+    recursion, architecture = found.recursion, over.architecture
+    num_blocks = num_blocks or sum(architecture.backbone.depths)
     try:
-        counted = paths(found.recursion, num_blocks)
+        counted = paths(recursion, num_blocks)
         lengths: Sequence[int | float] | None = counted.lengths
     except InputError:
         lengths = None
@@ -46,7 +36,6 @@ def describe(
         variances: Sequence[float] | None = variance(architecture).blocks
     except InputError:
         variances = None
-    recursion = found.recursion
     return {
         "target": target,
         "name": published_names().get(recursion.key),
@@ -57,8 +46,8 @@ def describe(
         "anchor": recursion.reads_anchor,
         "growth": growth(recursion),
         "variance": variances,
-        "backbone": backbone_name,
-        "dataset": dataset,
+        "backbone": over.backbone_name,
+        "dataset": over.dataset,
         "params": architecture.plan.num_params,
         "macs": architecture.plan.macs,
         "blocks": num_blocks,

@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
 
-from formulanas.errors import InputError
 from formulanas.progress import Progress
 from formulanas.records import write_json
 from formulanas.reproduce.runs import Asked
@@ -12,41 +10,34 @@ from formulanas.reproduce.state import Reproduction, Standing, reproduction
 from formulanas.reproduce.tables import Table
 from formulanas.store.runs import RUNS_DIR
 
-if TYPE_CHECKING:
-    from formulanas.retrain import Options
 
-
-def reproduce(table: Table, asked: Asked, **options: "Unpack[Options]") -> Reproduction:
+def reproduce(
+    table: Table, asked: Asked, progress: Progress | None = None, data_dir: Path | None = None
+) -> Reproduction:
     """Trains the runs asked for that are not done, each resumed where it stopped, and returns the table as it then is.
 
-    `options` are those of a retraining that do not change its outcome. After each run the table is written to
-    runs/reproduce/. Raises InputError where a folder holds a run of another recipe.
+    After each run the table is written to runs/reproduce/. Raises InputError where a folder holds a run of another
+    recipe, or one without the ten crops that the table has.
     """
-    from formulanas.retrain import retrain
+    from formulanas.retrain import Options, retrain
 
-    say = (options.get("progress") or Progress()).line
+    progress = progress or Progress()
     now = reproduction(table, asked)
     left = [each for each in now.standings if each.state in ("missing", "begun")]
     for place, standing in enumerate(left, 1):
         run = standing.run
-        say(f"run {place} of {len(left)}: {_title(standing)}")
-        settings: Options = {
-            **options,
-            "backbone_name": run.backbone_name,
-            "dataset_name": run.dataset,
-            "recipe_name": run.recipe_name,
-            "epochs": run.epochs,
-            "seed": run.seed,
-            "ten_crops": run.ten_crops,
-            "resume": True,
-        }
-        result = retrain(run.formula, **settings)
-        if result.recipe != run.recipe.digest:
-            raise InputError(
-                f"the recipe of {run.network} is {run.recipe.digest} now, but {result.folder} was trained by "
-                f"{result.recipe}; move that folder away, and it is trained anew"
-            )
-        say(result.statement)
+        progress.line(f"run {place} of {len(left)}: {_title(standing)}")
+        options = Options(
+            backbone_name=run.backbone_name,
+            dataset_name=run.dataset,
+            recipe_name=run.recipe_name,
+            epochs=run.epochs,
+            seed=run.seed,
+            data_dir=data_dir,
+            ten_crops=run.ten_crops or None,
+            resume=True,
+        )
+        progress.line(retrain(run.formula, options, progress).statement)
         _write(table, asked)
     return reproduction(table, asked)
 

@@ -7,13 +7,13 @@ from functools import cache
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
 from formulanas.architecture.backbones import backbone
-from formulanas.data.catalogue import dataset
+from formulanas.data.catalogue import EMBEDDED, dataset
 from formulanas.errors import InputError, unknown_name
 from formulanas.formula.published import bind_formula
 from formulanas.recipe import Recipe, recipe
 from formulanas.reproduce.tables import Table, Training
 
-EMBEDDED, WHOLE = "cifar10-mini", "cifar10"  # a part of a data set, which may stand in for it
+WHOLE = "cifar10"  # for which the embedded images may stand in, which are a part of it
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """Where a table stands: which of its runs are done, what is left, and the paper's figures beside ours."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from statistics import fmean, median, stdev
 from typing import Any, Literal, assert_never
 
-from formulanas.reproduce.finished import Identity, Kept, identity, kept_runs
+from formulanas.reproduce.finished import Kept, find, kept_runs
 from formulanas.reproduce.runs import Asked, Run, shortening
 from formulanas.reproduce.tables import Column, Figure, Measure, Row, Table
+from formulanas.store.models import Model
 
 RESULT_KEYS: dict[Measure, str] = {"top1": "top1", "top5": "top5", "ten_crop": "ten_crop_top1"}
 
@@ -19,7 +19,7 @@ class Standing:
     run: Run
     state: Literal["done", "begun", "missing", "impossible"]
     reason: str = ""
-    kept: Kept | None = None
+    kept: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,17 @@ class Reproduction:
         }
 
 
-def reproduction(table: Table, asked: Asked, kept: Mapping[Identity, Kept] | None = None) -> Reproduction:
+def reproduction(table: Table, asked: Asked, kept: Kept | None = None) -> Reproduction:
     """The table with the runs asked for, as they stand on disk now; `kept` is what is there, where it is known."""
     found = kept_runs() if kept is None else kept
     standings = tuple(_standing(run, found) for run in asked.select(table))
     return Reproduction(table, asked, standings, _cells(table, asked, standings), _seconds_left(standings, found))
 
 
-def _standing(run: Run, kept: Mapping[Identity, Kept]) -> Standing:
+def _standing(run: Run, kept: Kept) -> Standing:
     if run.obstacle:
         return Standing(run, "impossible", run.obstacle)
-    found = kept.get(identity(run))
+    found = find(run, kept)
     if found is None:
         return Standing(run, "missing")
     return Standing(run, "begun" if found.result is None else "done", kept=found)
@@ -137,7 +137,7 @@ def _cells(table: Table, asked: Asked, standings: tuple[Standing, ...]) -> tuple
 
 def _values(table: Table, row: Row, column: Column, standings: tuple[Standing, ...]) -> tuple[float, ...]:
     shares = [
-        each.kept.result.get(RESULT_KEYS[column.measure])
+        getattr(each.kept.result, RESULT_KEYS[column.measure])
         for each in standings
         if each.run.network == row.name and each.run.column_dataset == column.dataset
         if each.kept and each.kept.result
@@ -151,13 +151,13 @@ def _values(table: Table, row: Row, column: Column, standings: tuple[Standing, .
             assert_never(never)
 
 
-def _seconds_left(standings: tuple[Standing, ...], kept: Mapping[Identity, Kept]) -> float | None:
+def _seconds_left(standings: tuple[Standing, ...], kept: Kept) -> float | None:
     """An estimate: epochs x multiply-accumulates of what is left, at the speed of what was finished on these data."""
     speeds: dict[str, list[float]] = {}
     for each in kept.values():
         if each.result:
-            work = each.result["macs"] * each.result["epochs"]
-            speeds.setdefault(each.dataset, []).append(each.result["seconds"] / work)
+            work = each.result.macs * each.result.epochs
+            speeds.setdefault(each.settings.dataset, []).append(each.result.seconds / work)
     left = [each.run for each in standings if each.state in ("missing", "begun")]
     if any(run.dataset not in speeds for run in left):
         return None

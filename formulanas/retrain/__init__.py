@@ -2,6 +2,6 @@
 
 from formulanas.retrain.retrain import retrain
 from formulanas.retrain.seeds import Summary, retrain_seeds
-from formulanas.retrain.settings import Options, Result, Retraining
+from formulanas.retrain.settings import Options
 
-__all__ = ["Options", "Result", "Retraining", "Summary", "retrain", "retrain_seeds"]
+__all__ = ["Options", "Summary", "retrain", "retrain_seeds"]

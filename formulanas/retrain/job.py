@@ -10,62 +10,54 @@ from typing import Any
 import torch
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.architecture.backbone import Backbone
-from formulanas.data.catalogue import dataset
 from formulanas.data.images import TrainingImages
 from formulanas.data.stream import ImageStream, Reading
 from formulanas.data.test_set import open_test_images
 from formulanas.data.training_set import open_training_images
 from formulanas.errors import InputError
-from formulanas.formula.bind import bind
 from formulanas.network.fusion import fuse_where_faster
 from formulanas.network.network import Network, build
 from formulanas.progress import Progress, Styled
-from formulanas.records import to_plain, write_json, write_lines, write_yaml
-from formulanas.retrain.settings import Result, Retraining
+from formulanas.records import write_lines, write_record
+from formulanas.retrain.settings import Options, Settled, default_decoders
 from formulanas.seeds import derive_seed
-from formulanas.store.models import RETRAIN_FILE, WEIGHTS_FILE
+from formulanas.store.models import RESULT_FILE, RETRAIN_FILE, WEIGHTS_FILE, Result
 from formulanas.training import checkpoint
 from formulanas.training.branch_parallel import train_on_two
 from formulanas.training.data_parallel import ALONE, Place, distribute
 from formulanas.training.evaluate import evaluate
 from formulanas.training.training import EpochMetrics, Training
 
-RESULT_FILE, METRICS_FILE = "result.json", "metrics.jsonl"
+METRICS_FILE = "metrics.jsonl"
 
 
 class Job:
-    """The retraining `settings` in its folder; `execute` begins it or goes on with it.
+    """A retraining in its folder; `execute` begins it or goes on with it.
 
     Of several processes that train together, each has a job and its `place`; only the first writes.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: Retraining,
-        checkpoint_minutes: float,
-        decoders: int,
-        progress: Progress,
-        place: Place = ALONE,
-    ) -> None:
-        self.folder, self.settings, self.progress, self.place = folder, settings, progress, place
+    def __init__(self, settled: Settled, options: Options, progress: Progress, place: Place = ALONE) -> None:
+        self.settled, self.progress, self.place = settled, progress, place
         self.say = progress.line
-        self.checkpoint_seconds = 60 * checkpoint_minutes
+        self.folder, self.settings = settled.folder, settled.settings
+        self.checkpoint_seconds = 60 * options.checkpoint_minutes
         self.device = place.device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        decoders, settings = options.decoders, self.settings
+        decoders = default_decoders() if decoders is None else decoders
         self.reading = Reading(decoders, settings.skip_broken, settings.ten_crops, self.warn)
         self.saved = time.monotonic()
         self.metrics: list[dict[str, Any]] = []
 
-    def execute(self, reason: str, compared: Mapping[str, tuple[Backbone, int]]) -> Result:
+    def execute(self) -> Result:
         """Trains what is left to train, and evaluates."""
-        return self.finish(self.train_all(reason, compared))
+        return self.finish(self.train_all())
 
-    def train_all(self, reason: str, compared: Mapping[str, tuple[Backbone, int]]) -> Network:
+    def train_all(self) -> Network:
         """Trains what is left to train."""
         images = self.open(0)
         architecture = self.architecture(images)
-        self.introduce(reason, compared, architecture, len(images))
+        self.introduce(architecture, len(images))
         network = build(architecture, derive_seed(self.settings.seed, "weights"))
         torch.backends.cudnn.benchmark = True
         state = self.read_checkpoint()
@@ -84,7 +76,7 @@ class Job:
         """Keeps the weights, evaluates them, and keeps the result."""
         torch.save(network.state_dict(), self.folder / WEIGHTS_FILE)
         result = self.evaluate(network)
-        write_json(self.folder / RESULT_FILE, asdict(result))
+        write_record(self.folder / RESULT_FILE, result)
         checkpoint.remove(self.folder)
         return result
 
@@ -96,14 +88,12 @@ class Job:
 
     def architecture(self, images: TrainingImages) -> Architecture:
         """The network for these images; what the data decide is kept among the settings."""
-        shape, num_classes = dataset(self.settings.dataset).shape, images.num_classes
         if isinstance(images, ImageStream):
             size = self.settings.recipe.image_size
-            shape = 3, size, size
-            self.settings = replace(self.settings, num_classes=num_classes, image_size=size)
+            self.settings = replace(self.settings, num_classes=images.num_classes, image_size=size)
             if self.place.is_first:
-                write_yaml(self.folder / RETRAIN_FILE, to_plain(self.settings))
-        return Architecture(bind(self.settings.formula), self.settings.backbone, shape, num_classes)
+                write_record(self.folder / RETRAIN_FILE, self.settings)
+        return self.settings.architecture
 
     def prepare(self, phase: int, network: Network, images: TrainingImages) -> Training:
         """The training of one phase, at its start."""
@@ -196,11 +186,10 @@ class Job:
             write_lines(self.folder / METRICS_FILE, self.metrics)
         self.saved = time.monotonic()
 
-    def introduce(
-        self, reason: str, compared: Mapping[str, tuple[Backbone, int]], architecture: Architecture, num_images: int
-    ) -> None:
+    def introduce(self, architecture: Architecture, num_images: int) -> None:
         """The first lines: what is trained on what, and how it differs from the backbones that it is compared with."""
         settings, recipe, say = self.settings, self.settings.recipe, self.say
+        reason, compared = self.settled.reason, self.settled.compared
         say(Styled(settings.name, "bold"), f"  {settings.formula}")
         say(f"network   {settings.backbone_name}, {architecture.plan.num_params:,} parameters, {self.device}")
         for name, (backbone, size) in compared.items():

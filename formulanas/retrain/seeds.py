@@ -1,15 +1,17 @@
 """A target retrained with several seeds, which are fixed before the first result, and what these come to together."""
 
 import statistics
-from dataclasses import asdict, dataclass
-from typing import Unpack
+from dataclasses import asdict, dataclass, replace
 
 from scipy import stats
 
 from formulanas.errors import InputError
+from formulanas.progress import Progress
 from formulanas.records import write_json
-from formulanas.retrain.retrain import retrain
-from formulanas.retrain.settings import Options, Result, settle
+from formulanas.retrain.retrain import DEFAULTS, retrain
+from formulanas.retrain.settings import Options, settle
+from formulanas.store.models import Result
+from formulanas.store.targets import Target, resolve
 
 
 @dataclass(frozen=True)
@@ -39,25 +41,27 @@ class Summary:
         )
 
 
-def retrain_seeds(target: str, num_seeds: int, **options: Unpack[Options]) -> Summary:
+def retrain_seeds(
+    target: str | Target, num_seeds: int, options: Options = DEFAULTS, progress: Progress | None = None
+) -> Summary:
     """Retrains `target` with the seeds from `seed` on, each in its own folder, one after the other.
 
-    The seeds are written down first, beside the folders, and the results there too. Raises InputError where results
-    kept from before have another recipe.
+    What the target names is found out once: `best` may change while they are trained. The seeds are written down first,
+    beside the folders, and the results there too. Raises InputError where results kept from before have another recipe.
     """
     if num_seeds < 2:
         raise InputError(f"2 <= seeds must hold for a deviation, but got {num_seeds}")
-    first = options.get("seed", 0)
-    seeds = range(first, first + num_seeds)
-    asked: dict[int, Options] = {seed: {**options, "seed": seed} for seed in seeds}
-    planned = {seed: settle(target, each) for seed, each in asked.items()}
-    kept = [each.folder for each in planned.values() if each.folder.exists()]
-    if kept and not options.get("resume"):
+    found = target if isinstance(target, Target) else resolve(target)
+    seeds = range(options.seed, options.seed + num_seeds)
+    asked = [replace(options, seed=seed) for seed in seeds]
+    folders = [settle(found, each).folder for each in asked]
+    kept = [folder for folder in folders if folder.exists()]
+    if kept and not options.resume:
         raise InputError(f"{kept[0]} exists; go on with it, and train the seeds that lack, by --resume")
-    folder = planned[first].folder
-    path = folder.with_name(f"{folder.name.removesuffix(f'seed{first}')}seeds{seeds[0]}-{seeds[-1]}.json")
+    name = f"{folders[0].name.removesuffix(f'seed{options.seed}')}seeds{seeds[0]}-{seeds[-1]}.json"
+    path = folders[0].with_name(name)
     write_json(path, {"planned": list(seeds)})
-    summary = summarise([retrain(target, **asked[seed]) for seed in seeds])
+    summary = summarise([retrain(found, each, progress) for each in asked])
     write_json(path, {"planned": list(seeds), **asdict(summary)})
     return summary
 

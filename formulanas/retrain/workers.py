@@ -12,19 +12,18 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from formulanas.architecture.backbone import Backbone
 from formulanas.cluster import connect
 from formulanas.errors import InputError
 from formulanas.progress import Part, Progress, Styled
-from formulanas.records import from_mapping, read_json
-from formulanas.retrain.job import RESULT_FILE, Job
-from formulanas.retrain.settings import Result, Retraining, default_decoders
+from formulanas.retrain.job import Job
+from formulanas.retrain.settings import Options, Settled, default_decoders
+from formulanas.store.models import Result, read_model
 from formulanas.training import checkpoint
 from formulanas.training.data_parallel import Place
 from formulanas.training.training import DivergedError
@@ -40,28 +39,17 @@ MAX_LOSSES = 3  # of the group in a row, with no checkpoint between
 POLL_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class Work:
-    """What the workers are to do; the first two say where, and what, and the others as for a job."""
-
-    folder: Path
-    settings: Retraining
-    reason: str
-    compared: Mapping[str, tuple[Backbone, int]]
-    checkpoint_minutes: float
-    decoders: int | None
-
-
-def train_together(work: Work, workers: int, address: str | None, progress: Progress) -> Result:
-    """Trains with so many `workers` of the cluster at `address`, or of this machine, and evaluates.
+def train_together(settled: Settled, options: Options, progress: Progress) -> Result:
+    """Trains with so many workers of a cluster, or of this machine, as the options say, and evaluates.
 
     Raises InputError where the cluster has no room for them, and what stopped them where that would come again.
     """
+    workers = options.workers
     with redirect_stdout(sys.stderr):  # Ray tells there what happens to its processes; stdout is the caller's
         try:
-            place = connect(address, workers)
+            place = connect(options.address, workers)
             gpus = gpus_for(workers, ray.cluster_resources())  # type: ignore[no-untyped-call]
-            group = _Group(work, workers, gpus, progress)
+            group = _Group(settled, options, gpus, progress)
             progress.line(f"workers   {workers} of Ray Train {place}")
             note = f"each norms its 1/{workers} of every batch by itself; the first's statistics are kept"
             progress.line(f"          {note}")
@@ -69,8 +57,9 @@ def train_together(work: Work, workers: int, address: str | None, progress: Prog
                 group.run()
         finally:
             ray.shutdown()
-    path = work.folder / RESULT_FILE
-    return from_mapping(Result, read_json(path), str(path))
+    result = read_model(settled.folder).result
+    assert result is not None
+    return result
 
 
 def gpus_for(workers: int, room: Mapping[str, float]) -> bool:
@@ -86,17 +75,18 @@ def gpus_for(workers: int, room: Mapping[str, float]) -> bool:
 class _Group:
     """The workers, begun again when one is lost; `progress` says what the first one says."""
 
-    def __init__(self, work: Work, workers: int, gpus: bool, progress: Progress) -> None:
+    def __init__(self, settled: Settled, options: Options, gpus: bool, progress: Progress) -> None:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.progress, self.work = progress, work
+        self.progress, self.folder = progress, settled.folder
         self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self.config = {
-            "work": work,
+            "settled": settled,
+            "options": options,
             "queue": self.queue,
             "home": str(Path.cwd()),
             "is_live": progress.is_live,
         }
-        self.scaling = train.ScalingConfig(num_workers=workers, use_gpu=gpus)
+        self.scaling = train.ScalingConfig(num_workers=options.workers, use_gpu=gpus)
         self.backend = TorchConfig(backend="nccl" if gpus else "gloo")
 
     def run(self) -> None:
@@ -115,7 +105,7 @@ class _Group:
 
     def saved(self) -> int | None:
         """When the newest checkpoint was written."""
-        path = self.work.folder / checkpoint.CURRENT
+        path = self.folder / checkpoint.CURRENT
         return path.stat().st_mtime_ns if path.exists() else None
 
     def attempt(self) -> Exception | None:
@@ -128,7 +118,7 @@ class _Group:
                 torch_config=self.backend,
                 scaling_config=self.scaling,
                 run_config=train.RunConfig(
-                    name=self.work.folder.name,
+                    name=self.folder.name,
                     storage_path=storage,
                     failure_config=train.FailureConfig(max_failures=0),
                 ),
@@ -217,23 +207,24 @@ class _Far(Progress):
 
 def _train(config: dict[str, Any]) -> None:
     """What each worker does."""
-    work: Work = config["work"]
+    settled: Settled = config["settled"]
+    options: Options = config["options"]
     context = train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size(), get_device())
     cores = max(1, default_decoders() // context.get_local_world_size())
     torch.set_num_threads(cores)
     try:
         home = Path(config["home"])
-        if not (home / work.folder).is_dir():
+        if not (home / settled.folder).is_dir():
             raise InputError(
-                f"{os.uname().nodename} does not see {home / work.folder}; workers on several machines need the same "
-                "folders: work where all of them share a file system"
+                f"{os.uname().nodename} does not see {home / settled.folder}; workers on several machines need the "
+                "same folders: work where all of them share a file system"
             )
         os.chdir(home)
         progress = _Far(config["queue"] if place.is_first else None, config["is_live"])
-        decoders = cores if work.decoders is None else work.decoders
-        job = Job(work.folder, work.settings, work.checkpoint_minutes, decoders, progress, place)
-        network = job.train_all(work.reason, work.compared)
+        decoders = cores if options.decoders is None else options.decoders
+        job = Job(settled, replace(options, decoders=decoders), progress, place)
+        network = job.train_all()
         if place.is_first:
             job.finish(network)
     except (InputError, DivergedError) as error:

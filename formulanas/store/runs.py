@@ -60,10 +60,18 @@ def runs() -> list[Run]:
     return sorted(found, key=lambda run: (run.folder / STUDY_FILE).stat().st_mtime_ns, reverse=True)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; a text that can be no name, such as a long formula, is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def find_run(name: str) -> Run:
     """The run `name`."""
     run = Run(RUNS_DIR / name)
-    if not (run.folder / STUDY_FILE).is_file():
+    if not is_there(run.folder / STUDY_FILE):
         raise InputError(unknown_name("run", name, [run.name for run in runs()] or ["none so far"]))
     return run
 

@@ -6,13 +6,9 @@ from typing import Any
 
 import torch
 
-from formulanas.architecture.architecture import Architecture
-from formulanas.data.catalogue import dataset
 from formulanas.errors import InputError
 from formulanas.network.network import Network, build
-from formulanas.records import read_yaml
-from formulanas.store.models import RETRAIN_FILE, WEIGHTS_FILE
-from formulanas.store.targets import resolve
+from formulanas.store.models import RETRAIN_FILE, read_model
 
 
 @dataclass(frozen=True)
@@ -29,24 +25,11 @@ def load_retrained(target: str | Path, device: torch.device | None = None) -> Re
 
     Raises InputError for anything but the folder of a retraining that is done.
     """
-    folder = Path(target)
-    if not (folder / RETRAIN_FILE).is_file():
-        raise InputError(
-            f"{target} is not the folder of a retrained model, which has a {RETRAIN_FILE}; "
-            "`formulanas retrain TARGET` trains one and prints its folder"
-        )
-    if not (folder / WEIGHTS_FILE).is_file():
-        raise InputError(f"{folder} has no {WEIGHTS_FILE} yet; finish it by `formulanas retrain ... --resume`")
-    found, settings = resolve(str(folder)), read_yaml(folder / RETRAIN_FILE)
-    assert found.backbone is not None
-    images = dataset(settings["dataset"])
-    channels, size, _ = images.shape
-    size = settings.get("image_size") or size
-    num_classes = settings.get("num_classes") or images.num_classes
-    network = build(Architecture(found.recursion, found.backbone, (channels, size, size), num_classes), seed=0)
-    network.load_state_dict(_read_weights(folder / WEIGHTS_FILE, network))
+    model = read_model(target)
+    network = build(model.settings.architecture, seed=0)
+    network.load_state_dict(_read_weights(model.weights_file, network))
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return Retrained(network.to(device).eval(), settings["dataset"], Path(settings["data_dir"]))
+    return Retrained(network.to(device).eval(), model.settings.dataset, Path(model.settings.data_dir))
 
 
 def _read_weights(path: Path, network: Network) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, assert_never
 import torch
 from torch import Tensor, nn
 
+from formulanas.network.coefficients import Coefficients
 from formulanas.recipe import Recipe
 
 MAX_NORM = 1.0  # of the whole gradient in LAMB
@@ -65,7 +66,7 @@ class Lamb(torch.optim.Optimizer):
 
 def optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     """The recipe's optimizer for `network`; what the recipe does not train is frozen."""
-    groups = decay_groups(recipe, network)
+    groups = parameter_groups(recipe, network)
     match recipe.optimizer:
         case "sgd":
             return torch.optim.SGD(
@@ -79,11 +80,20 @@ def optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
             assert_never(recipe.optimizer)
 
 
-def decay_groups(recipe: Recipe, network: nn.Module) -> list[dict[str, Any]]:
-    """The trained weights in the groups that are decayed and that are not."""
+def parameter_groups(recipe: Recipe, network: nn.Module) -> list[dict[str, Any]]:
+    """The trained weights in the groups that are decayed and that are not, and the coefficients of the formula.
+
+    The latter are never decayed, which would pull them to zero wherever they start; `rate` is their share of the
+    learning rate.
+    """
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
+    coefficients: list[nn.Parameter] = []
+    learned = {module.values for module in network.modules() if isinstance(module, Coefficients)}
     for parameter in trained_parameters(recipe, network):
+        if parameter in learned:
+            coefficients.append(parameter)
+            continue
         match recipe.decayed:
             case "everything":
                 chosen = True
@@ -94,7 +104,11 @@ def decay_groups(recipe: Recipe, network: nn.Module) -> list[dict[str, Any]]:
             case _:
                 assert_never(recipe.decayed)
         (decayed if chosen else free).append(parameter)
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+        {"params": coefficients, "weight_decay": 0.0, "rate": recipe.coefficient_rate},
+    ]
     return [group for group in groups if group["params"]]
 
 

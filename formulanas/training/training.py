@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from formulanas.data.augment import AugmentedImages
 from formulanas.data.images import WHOLE, EvaluationImages, LabelledImages, TrainingImages
+from formulanas.errors import InputError
 from formulanas.network.network import Network
 from formulanas.recipe import Recipe
 from formulanas.seeds import derive_seed
@@ -133,10 +134,11 @@ class Training:
             self.network.train()
         rate = learning_rate(self.recipe, self.step, self.num_steps)
         for group in self.optimizer.param_groups:
+            own = rate * group.get("rate", 1.0)
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+                group["lr"].fill_(own)
             else:
-                group["lr"] = rate
+                group["lr"] = own
         targets = labels
         if self.recipe.mixup or self.recipe.cutmix:
             shares = one_hot(labels, self.images.num_classes)
@@ -223,7 +225,13 @@ class Training:
         self.network.load_state_dict(state["network"])
         if self.average is not None:
             self.average.network.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ValueError:  # their groups differ
+            raise InputError(
+                "this training was begun when learned coefficients decayed like weights; go on with it by the version "
+                "that began it, or train anew"
+            ) from None
         self.step, self.epochs_done = state["step"], state["epochs_done"]
         self.seconds = state["seconds"]
         self.totals = state["totals"].to(self.device)
