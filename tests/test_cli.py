@@ -26,7 +26,7 @@ OPTIONS = {  # the contract: an option that goes or changes its name breaks scri
     "retrain": "accumulate address backbone bind branches checkpoint-minutes compile data-dir dataset decoders epochs fixres json recipe resume scale seed seeds skip-broken ten-crop workers",
     "reproduce": "data-dir dataset epochs json limit network run",
     "export": "-o backbone bind dataset format json output",
-    "compare": "alpha columns json lower-is-better mixed plot table",
+    "compare": "alpha columns higher json lower mixed plot table transpose",
     "show": "backbone bind blocks dataset equals json source svg",
     "paths": "backbone bind blocks expand json measure plot",
     "space": "count json no-count samples set",

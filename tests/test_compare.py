@@ -19,7 +19,6 @@ from scipy import stats
 from formulanas.cli.main import main
 from formulanas.compare.compare import compare_table, compare_targets
 from formulanas.compare.results import read_results
-from formulanas.compare.table import read_table
 from formulanas.errors import InputError
 from formulanas.formula.published import published
 from formulanas.recipe import recipe
@@ -69,7 +68,7 @@ def table(*rows: Sequence[float]) -> Scores:
 
 def ranking_of(path: Path, columns: Sequence[str] = (), alpha: float = 0.05) -> Ranking:
     """The ranking of a file."""
-    ranking = compare_table(path, columns, alpha=alpha).ranking
+    ranking = compare_table(path, columns, higher=["all"], alpha=alpha).ranking
     assert ranking is not None
     return ranking
 
@@ -158,39 +157,9 @@ def test_data_sets_that_rank_alike_give_an_infinite_f_and_no_infinity_in_json(tm
     ranking = ranking_of(path)
     assert ranking.chi2 == pytest.approx(4)
     assert (ranking.f, ranking.p_value) == (inf, 1 / 6)
-    assert json.loads(invoke("--table", str(path), "--json").stdout)["F"] is None
+    assert json.loads(invoke("--table", str(path), "--higher", "all", "--json").stdout)["F"] is None
     tied = friedman(table([1, 1, 1], [1, 1, 1], [2, 2, 2]))  # 3 orders
     assert tied.p_value == pytest.approx(1 / 9)
-
-
-def test_less_is_better_in_errors(tmp_path: Path) -> None:
-    """A column named an error is ranked from below, others as well with the option; ranks turn over."""
-    path = written(tmp_path, "m,top1,top1_error\na,90,10\nb,80,20\nc,70,30\n")
-    assert ranking_of(path).average_ranks == (1, 2, 3)
-    assert read_table(path).lower == {"top1_error"}
-    comparison = compare_table(path, lower_is_better=True)
-    assert comparison.ranking is not None
-    assert comparison.ranking.average_ranks == (2, 2, 2)
-
-
-def test_columns_are_chosen_by_words_before_parts(liao: Path) -> None:
-    """cifar10 is not cifar100; without such a word, parts of names count; the order is the table's."""
-    assert read_table(liao, ["cifar10"]).columns == ("cifar10_top1", "cifar10_top5")
-    assert read_table(liao, ["imagenet_top5", "cifar100_top1"]).columns == ("cifar100_top1", "imagenet_top5")
-    assert read_table(liao, ["cifar"]).columns == ("cifar10_top1", "cifar10_top5", "cifar100_top1", "cifar100_top5")
-
-
-def test_tables_side_by_side_are_one(tmp_path: Path) -> None:
-    """Table 2 of 2108.08689 prints the s-forms beside their bases: four methods, two columns."""
-    read = read_table(written(tmp_path, LIAO_TABLE_2))
-    assert read.methods == ("SEResNet18", "SEResNet34", "SEResNet18s", "SEResNet34s")
-    assert read.columns == ("cifar10_top1", "cifar100_top1")
-    assert read.values == ((95.29, 78.71), (95.58, 79.05), (95.47, 78.65), (95.86, 80.15))
-
-
-def test_columns_without_numbers_describe_the_method(tmp_path: Path) -> None:
-    """A size such as 1.7M is no result."""
-    assert read_table(written(tmp_path, "m,params,d\na,1.7M,1\nb,2M,2\n")).columns == ("d",)
 
 
 MISTAKES = [
@@ -200,7 +169,7 @@ MISTAKES = [
     ("m,d,e\na,1,2\nb,x,4\nc,1,2\n", "got 'x' (line 3, b, column d, of "),
     ("m,d,e\na,1,2\nb,nan,4\nc,1,2\n", "got 'nan' (line 3, b, column d, of "),
     ("m,d,e\na,1,2\nb,4\nc,1,2\n", "line 3 has 2"),
-    ("m,d,e\na,1,2\na,4,3\nc,1,2\n", "'a' stands in lines 2 and 3"),
+    ("m,d,e\na,1,2\na,4,3\nc,1,2\n", "'a' stands in line 2 and line 3"),
     ("m,d,d\na,1,2\nb,4,3\nc,1,2\n", "'d' stands 2 times"),
     ("m,d,e\na,1,2\n,4,3\nc,1,2\n", "that of line 3 is empty"),
     ("m,d,e\na,1,2\nb,1,2\nc,1,2\n", "nothing to rank"),
@@ -212,7 +181,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("text", "words"), MISTAKES, ids=[words for _, words in MISTAKES])
 def test_a_mistake_in_a_table_is_named_with_its_place(text: str, words: str, tmp_path: Path) -> None:
     """The law, the value, the line and the column; exit code 2."""
-    result = invoke("--table", str(written(tmp_path, text)))
+    result = invoke("--table", str(written(tmp_path, text)), "--higher", "all")
     assert result.exit_code == 2, result.output
     assert words in result.stderr
     assert result.stdout == ""
@@ -234,7 +203,8 @@ def test_a_missing_cell_outside_of_the_chosen_columns_does_no_harm(tmp_path: Pat
         (("--table", "table.csv", "--columns", "top2"), "no column of numbers 'top2'"),
         (("--table", "table.csv", "--mixed"), "--mixed is about"),
         (("--table", "table.csv", "--plot", "x.jpg"), "ends in .png or .svg"),
-        (("resnet", "plain", "--lower-is-better"), "--lower-is-better"),
+        (("resnet", "plain", "--lower", "top1"), "--lower and --higher are about a --table"),
+        (("resnet", "plain", "--transpose"), "--transpose"),
         (("resnet", "plain"), "no finished retraining of resnet"),
         (("resnt", "plain"), "did you mean 'resnet'"),
     ],
@@ -411,7 +381,7 @@ def test_the_sentence_says_what_may_be_claimed(liao: Path, tmp_path: Path) -> No
     )
     assert compare_table(liao).statements()[0].endswith("No other two (22 pairs) can be told apart.")
     nothing = written(tmp_path, "m,d,e\na,1,3\nb,2,2\nc,3,1\n")
-    assert compare_table(nothing).statements()[0].startswith("No difference may be claimed")
+    assert compare_table(nothing, higher=["all"]).statements()[0].startswith("No difference may be claimed")
 
 
 def test_measures_of_one_data_set_are_no_independent_columns(liao: Path) -> None:

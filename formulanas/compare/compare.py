@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from formulanas.compare.columns import choose
 from formulanas.compare.results import read_results
-from formulanas.compare.table import choose, read_table
+from formulanas.compare.table import read_table
 from formulanas.errors import InputError
 from formulanas.statistics.differences import Difference, differences
 from formulanas.statistics.friedman import RANKING_KEYS, Ranking, friedman
@@ -48,12 +49,21 @@ class Comparison:
 
 
 def compare_table(
-    path: Path, columns: Sequence[str] = (), lower_is_better: bool = False, alpha: float = 0.05
+    path: Path,
+    columns: Sequence[str] = (),
+    lower: Sequence[str] = (),
+    higher: Sequence[str] = (),
+    transpose: bool = False,
+    alpha: float = 0.05,
 ) -> Comparison:
-    """Ranks the methods of a CSV file over its columns, or over those that `columns` chooses."""
+    """Ranks the methods of a CSV file over its columns, or over those that `columns` chooses.
+
+    In which columns less is better is said by their names, or by `lower` and `higher`; with `transpose`, the rows are
+    the data sets. Raises InputError for what may be read in more ways than one.
+    """
     _check(alpha)
-    scores = read_table(path, columns, lower_is_better)
-    return Comparison(scores, alpha, friedman(scores, alpha), note=_dependence(scores))
+    scores, notes = read_table(path, columns, lower, higher, transpose)
+    return Comparison(scores, alpha, friedman(scores, alpha), note="; ".join([*_dependence(scores), *notes]))
 
 
 def compare_targets(
@@ -66,12 +76,13 @@ def compare_targets(
     """
     _check(alpha)
     results = read_results(targets, mixed)
-    scores = choose(results.scores(), columns or ["top1"])
+    measured = results.scores()
+    scores = measured.over(choose(measured.columns, columns or ["top1"]))
     values = results.chosen(scores.columns).values
     counts = [len(seeds) for row in values.values() for seeds in row.values()]
     num_seeds = min(counts), max(counts)
     if len(scores.methods) > 2 and len(scores.columns) > 1:
-        notes = filter(None, (results.note, _dependence(scores)))
+        notes = filter(None, (results.note, *_dependence(scores)))
         return Comparison(scores, alpha, friedman(scores, alpha), (), num_seeds, "; ".join(notes))
     pairs = tuple(differences(values, alpha))
     if not pairs:
@@ -82,17 +93,17 @@ def compare_targets(
     return Comparison(scores, alpha, None, pairs, num_seeds, results.note)
 
 
-def _dependence(scores: Scores) -> str:
+def _dependence(scores: Scores) -> list[str]:
     """What is said where several columns are of one data set, by the first words of their names."""
     first: dict[str, str] = {}
     for name in scores.columns:
         other = first.setdefault(re.split(r"[\W_]", name)[0].lower(), name)
         if other != name:
-            return (
+            return [
                 f"{other} and {name} are of one data set, and the tests take columns to be independent: "
                 "choose one measure by --columns"
-            )
-    return ""
+            ]
+    return []
 
 
 def _check(alpha: float) -> None:

@@ -1,124 +1,167 @@
 """Tables of results: methods by data sets, read from CSV, every cell a number or an error with its place."""
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Sequence
-from math import isfinite
+from dataclasses import dataclass
 from pathlib import Path
 
-from formulanas.errors import InputError, unknown_name
+from formulanas.compare.columns import choose, lower_columns, words
+from formulanas.compare.numbers import is_ambiguous, is_blank, read_number
+from formulanas.data.catalogue import DATASETS
+from formulanas.errors import InputError
 from formulanas.statistics.scores import Scores
 
-ERROR = re.compile(r"error", re.IGNORECASE)  # in a column's name: the less, the better
+DATASET_WORDS = {"dataset", "datasets", "data", "task", "tasks", "benchmark", "benchmarks", "corpus", "problem"}
 
 
-def choose(scores: Scores, wanted: Sequence[str]) -> Scores:
-    """The scores of the columns that `wanted` names: by words of their names, cifar10 or top1, else by parts."""
-    kept: set[str] = set()
-    for each in wanted:
-        word = re.compile(rf"(?<![^\W_]){re.escape(each)}(?![^\W_])", re.IGNORECASE)
-        found = {name for name in scores.columns if word.search(name)}
-        found = found or {name for name in scores.columns if each.lower() in name.lower()}
-        if not each or not found:
-            raise InputError(f"{unknown_name('column of numbers', each, scores.columns)} (--columns)")
-        kept |= found
-    places = [place for place, name in enumerate(scores.columns) if name in kept]
-    return Scores(
-        scores.methods,
-        tuple(scores.columns[place] for place in places),
-        tuple(tuple(row[place] for place in places) for row in scores.values),
-        scores.lower & kept,
-    )
+@dataclass(frozen=True)
+class Sheet:
+    """The cells of a file: the names of its columns, and its rows by where they stand in the file: line 2."""
+
+    path: Path
+    columns: list[str]
+    rows: dict[str, list[str]]
+
+    def cells(self, column: str) -> dict[str, str]:
+        """The cells of a column by their rows."""
+        at = self.columns.index(column)
+        return {place: row[at] for place, row in self.rows.items()}
 
 
-def read_table(path: Path, wanted: Sequence[str] = (), lower_is_better: bool = False) -> Scores:
-    """The table in a CSV file with a heading line: the first column names the method, columns of numbers are results.
+def read_table(
+    path: Path,
+    wanted: Sequence[str] = (),
+    lower: Sequence[str] = (),
+    higher: Sequence[str] = (),
+    transpose: bool = False,
+) -> tuple[Scores, list[str]]:
+    """The scores in a CSV file with a heading line, and what a reader should know of how they were read.
 
-    Columns without any number describe the method and are left out, as are columns that `wanted` does not choose.
-    Less is better in columns that are named errors, or in all by `lower_is_better`. A table may stand beside another,
-    as papers print variants: a second column of names, `method_s` for `method`, with `top1_s` for `top1`, adds rows.
+    The first column names the method, columns of numbers are results, or those of them that `wanted` chooses; columns
+    without any number describe the method. In which less is better is said by names, or by `lower` and `higher`. A
+    table may stand beside another, as papers print variants: a second column of names, `method_s` for `method`, with
+    `top1_s` for `top1`, adds rows. With `transpose`, the first column names the data sets.
     """
-    heading, rows = _read(path)
-    left, right, suffix = _side_by_side(heading, rows)
-    numeric = [name for name in left[1:] if any(_is_number(row[heading.index(name)]) for _, row in rows)]
+    sheet = _turned(_read(path)) if transpose else _read(path)
+    if not transpose:
+        _check_turn(sheet)
+    first, left, suffix = _side_by_side(sheet)
+    numeric = [name for name in left if any(map(_is_result, sheet.cells(name).values()))]
     if not numeric:
-        raise InputError(
-            f"a table has a column of numbers for each data set, but {path} has none beside {heading[0]!r}"
-        )
-    names = tuple(numeric)
-    places = [[heading.index(name) for name in (left[0], *numeric)]]
-    if right:
-        places.append([heading.index(name + suffix) for name in (left[0], *numeric)])
-    blank = Scores((), names, ())
-    chosen = (choose(blank, wanted) if wanted else blank).columns
-    methods: dict[str, int] = {}
+        raise InputError(f"a table has a column of numbers for each data set, but {path} has none beside {first!r}")
+    columns = choose(numeric, wanted) if wanted else numeric
+    places: dict[str, str] = {}  # of the methods
     values: list[tuple[float, ...]] = []
-    for block in places:
-        for line, row in rows:
-            name = row[block[0]]
-            if not name:
-                raise InputError(f"each row begins with its method, but that of line {line} is empty ({path})")
-            if name in methods:
+    spreads = 0
+    for ending in dict.fromkeys(("", suffix)):
+        numbers = {name: _numbers(sheet, first + ending, name + ending) for name in columns}
+        spreads += sum(spread for column in numbers.values() for _, spread in column.values())
+        for place, method in sheet.cells(first + ending).items():
+            if not method:
+                raise InputError(f"each row begins with its method, but that of {place} is empty ({path})")
+            if method in places:
                 raise InputError(
-                    f"each method has one row, but {name!r} stands in lines {methods[name]} and {line}; "
+                    f"each method has one row, but {method!r} stands in {places[method]} and {place}; "
                     f"give each a name of its own ({path})"
                 )
-            methods[name] = line
-            cells = zip(names, block[1:], strict=True)
-            values.append(tuple(_number(row[at], name, column, line, path) for column, at in cells if column in chosen))
-    lower = frozenset(name for name in chosen if lower_is_better or ERROR.search(name))
-    return Scores(tuple(methods), chosen, tuple(values), lower)
+            places[method] = place
+            values.append(tuple(column[place][0] for column in numbers.values()))
+    notes = [
+        f"left out {name}, which has no numbers: {next(filter(None, sheet.cells(name).values()), 'nothing at all')}"
+        for name in left
+        if name not in numeric and not wanted
+    ]
+    if spreads:
+        notes.append("the tests take what stands before ± or in front of parentheses")
+    lowers = lower_columns(columns, lower, higher)
+    return Scores(tuple(places), tuple(columns), tuple(values), lowers), notes
 
 
-def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The heading, and the rows with their lines."""
+def _read(path: Path) -> Sheet:
     if not path.is_file():
         raise InputError(f"there is no file {path} (--table)")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+            lines = ((f"line {reader.line_num}", [cell.strip() for cell in row]) for row in reader)
+            rows = {place: row for place, row in lines if any(row)}
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not readable CSV: {error}") from None
     if len(rows) < 2:
         raise InputError(f"a table has a heading line and a line for each method, but {path} has {len(rows)} lines")
-    (_, heading), *body = rows
-    for name, count in Counter(heading).items():
-        if count > 1:
-            raise InputError(f"each column has a name of its own, but {name!r} stands {count} times (line 1 of {path})")
-    for line, row in body:
-        if len(row) != len(heading):
+    columns = rows.pop(next(iter(rows)))
+    _check_names(columns, f"line 1 of {path}")
+    for place, row in rows.items():
+        if len(row) != len(columns):
             raise InputError(
-                f"each row has {len(heading)} cells, as the heading, but line {line} has {len(row)}; "
+                f"each row has {len(columns)} cells, as the heading, but {place} has {len(row)}; "
                 f"cells are separated by commas ({path})"
             )
-    return heading, body
+    return Sheet(path, columns, rows)
 
 
-def _side_by_side(heading: list[str], rows: list[tuple[int, list[str]]]) -> tuple[list[str], bool, str]:
-    """The columns of the first of two tables side by side, whether there is a second, and what its names end in."""
-    first = heading[0]
-    for place, name in enumerate(heading[1:], 1):
-        if not name.startswith(first) or any(_is_number(row[place]) for _, row in rows):
-            continue
-        left, suffix = heading[:place], name.removeprefix(first)
-        if heading[place:] == [each + suffix for each in left]:
-            return left, True, suffix
-    return heading, False, ""
+def _check_names(columns: list[str], place: str) -> None:
+    for name, count in Counter(columns).items():
+        if count > 1:
+            raise InputError(f"each column has a name of its own, but {name!r} stands {count} times ({place})")
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        return isfinite(float(cell))
-    except ValueError:
-        return False
+def _turned(sheet: Sheet) -> Sheet:
+    """The sheet with its rows as columns."""
+    columns = [sheet.columns[0], *(row[0] for row in sheet.rows.values())]
+    _check_names(columns, f"the first column of {sheet.path}")
+    names = zip(sheet.columns[1:], *(row[1:] for row in sheet.rows.values()), strict=True)
+    return Sheet(sheet.path, columns, {f"column {at}": list(cells) for at, cells in enumerate(names, 2)})
 
 
-def _number(cell: str, method: str, column: str, line: int, path: Path) -> float:
-    place = f"line {line}, {method}, column {column}, of {path}"
-    if not cell:
-        raise InputError(f"each method has a number on each data set, but there is none ({place}); see --columns")
-    if not _is_number(cell):
-        raise InputError(f"each method has a number on each data set, but got {cell!r} ({place})")
-    return float(cell)
+def _check_turn(sheet: Sheet) -> None:
+    """Raises InputError where the rows seem to be data sets."""
+    first = sheet.columns[0]
+    known = [cell for cell in sheet.cells(first).values() if cell.lower().replace("-", "") in DATASETS]
+    if set(words(first)) & DATASET_WORDS or len(known) > 1:
+        shown = ", ".join(known) if known else repr(first)
+        raise InputError(
+            f"a table has a method a row, but the rows of {sheet.path} seem to be data sets ({shown}); "
+            "add --transpose, or give the first column another name"
+        )
+
+
+def _side_by_side(sheet: Sheet) -> tuple[str, list[str], str]:
+    """The column of methods and the others, of the first of two tables side by side, and what the second's end in."""
+    first, *others = sheet.columns
+    for at, name in enumerate(others):
+        left, suffix = others[:at], name.removeprefix(first)
+        is_named = name.startswith(first) and not any(map(_is_result, sheet.cells(name).values()))
+        if is_named and others[at:] == [other + suffix for other in (first, *left)]:
+            return first, left, suffix
+    return first, others, ""
+
+
+def _is_result(cell: str) -> bool:
+    return read_number(cell) is not None or is_ambiguous(cell)
+
+
+def _numbers(sheet: Sheet, methods: str, column: str) -> dict[str, tuple[float, bool]]:
+    """The numbers of a column by row, and whether spreads stand beside them."""
+    names, numbers = sheet.cells(methods), {}
+    for row, cell in sheet.cells(column).items():
+        place = f"{row}, {names[row]}, column {column}, of {sheet.path}"
+        number = read_number(cell)
+        if is_ambiguous(cell):
+            raise InputError(
+                f"decimals have a point, but {cell!r} may be {cell.replace(',', '.', 1)} or {cell.replace(',', '', 1)} "
+                f"({place}); write it without the comma"
+            )
+        if number is None:
+            got = f"got {cell!r}" if cell else "there is none"
+            hint = "; see --columns" if is_blank(cell) else ""
+            raise InputError(f"each method has a number on each data set, but {got} ({place}){hint}")
+        numbers[row] = number
+    if len({number.is_percent for number in numbers.values()}) > 1:
+        row = next(row for row, number in numbers.items() if number.is_percent)
+        raise InputError(
+            f"a column is in one unit, but {column} has percent in {row}, and not everywhere ({sheet.path}); "
+            "write the sign in all of its cells, or in none"
+        )
+    return {row: (number.value, number.has_spread) for row, number in numbers.items()}

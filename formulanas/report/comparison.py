@@ -19,9 +19,9 @@ def comparison_lines(comparison: Comparison) -> Iterator[Line]:
     for rank, method, values in rows:
         cells = _cells([f"{value:.2f}" if value == value else "" for value in values], widths)
         yield (f"{rank:>6.3f}  " if rank else "") + f"{method:<{width}}{cells}"
-    if scores.lower:
-        lower = ", ".join(name for name in scores.columns if name in scores.lower)
-        yield (Styled(f"less is better in {lower}", "dim"),)
+    for word, columns in (("less", scores.lower), ("more", set(scores.columns) - scores.lower)):
+        if columns and not comparison.num_seeds:
+            yield (Styled(f"{word} is better in {', '.join(filter(columns.__contains__, scores.columns))}", "dim"),)
     if comparison.num_seeds:
         fewest, most = comparison.num_seeds
         seeds = f"{fewest}" if fewest == most else f"{fewest} to {most}"

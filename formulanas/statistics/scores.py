@@ -1,5 +1,6 @@
 """Scores: what methods reached on data sets, one number each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -11,6 +12,12 @@ class Scores:
     columns: tuple[str, ...]
     values: tuple[tuple[float, ...], ...]  # a row a method
     lower: frozenset[str] = frozenset()
+
+    def over(self, columns: Sequence[str]) -> "Scores":
+        """The scores on some of the columns."""
+        at = [self.columns.index(column) for column in columns]
+        values = tuple(tuple(row[i] for i in at) for row in self.values)
+        return Scores(self.methods, tuple(columns), values, self.lower & set(columns))
 
     def missing(self) -> list[tuple[str, str]]:
         """The methods and columns without a value."""
