@@ -58,9 +58,10 @@ def plan(bound: BoundRecursion, backbone: Backbone, image: Shape, num_classes: i
     if any(isinstance(part, ex.Random) for part in bound.parts()):
         planner.emit(BatchSize((IMAGES,)), NUMBER, BATCH.name)
     stem = planner.module("stem", backbone.stem(image), Value(IMAGES, image), Role("stem"))
-    if backbone.preactivated and not joined:
+    planner.attribute("x", 0)
+    if backbone.preactivated and not joined:  # it belongs to block 1, whose shortcut reads it too
         stem = planner.norm_act(stem, 1)
-    planner.computed("x", 0, stem)
+    planner.states["x", 0] = stem.variable
     state = unroll(program, backbone.stages, planner, stem)
     planner.module("head", backbone.head(state.shape[0], num_classes), state, Role("head"))
     planner.attribute("", len(backbone.stages) + 1)
