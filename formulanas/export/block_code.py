@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from formulanas.export.blocks import TOKEN, BlockClass
-from formulanas.export.layout import wrapped
-from formulanas.export.statements import Statement, in_place, named, statement
-from formulanas.export.template import Parameter, Slot, Template, parameters, resolve
-from formulanas.export.trace import code_of
-from formulanas.export.wiring import Names, parameters_of
+from formulanas.export.blocks import Block, BlockClass
+from formulanas.export.layout import WIDTH, bracketed, indented, sum_lines
+from formulanas.export.statements import magnitudes, named, statements
+from formulanas.export.template import Parameter, Slot, Template, abstracted
+from formulanas.export.wiring import Wiring
+
+MOST_KINDS = 4  # above it, a class of one block is called after the block
 
 
 @dataclass(frozen=True)
@@ -19,51 +21,59 @@ class BlockCode:
     calls: Mapping[int, str]
 
 
-def class_names(classes: Sequence[BlockClass], num_blocks: int) -> list[str]:
+def class_names(classes: Sequence[BlockClass], wiring: Wiring) -> list[str]:
     """Block for what most blocks are; others after what is particular about them."""
     most = max(classes, key=lambda each: len(each.blocks))
+    roles, last = wiring.history.architecture.plan.roles, wiring.history.num_blocks
     found: list[str] = []
+    seen: dict[str, int] = {}
     for each in classes:
-        carries = any(name.startswith("carry_") for name in each.template.modules.values())
         numbers = [block.number for block in each.blocks]
-        name = "Block"
-        if each is not most:
-            first, last = numbers == [1], numbers == [num_blocks]
-            name = "FirstBlock" if first else "TransitionBlock" if carries else "LastBlock" if last else "OtherBlock"
-        same = [other for other in found if other.rstrip("0123456789") == name]
-        found.append(f"{name}{len(same) + 1}" if same else name)
+        carries = any(roles[module].kind == "carry" for module in each.template.modules.values())
+        if each is most and len(numbers) > 1:
+            name = "Block"
+        elif len(numbers) == 1 and len(classes) > MOST_KINDS:
+            found.append(f"Block{numbers[0]}")
+            continue
+        elif numbers == [1]:
+            name = "FirstBlock"
+        else:
+            name = "TransitionBlock" if carries else "LastBlock" if numbers == [last] else "OtherBlock"
+        seen[name] = seen.get(name, 0) + 1
+        found.append(f"{name}{seen[name]}" if seen[name] > 1 else name)
     return found
 
 
-def block_code(each: BlockClass, name: str, title: str, calls: Mapping[str, Template], names: Names) -> BlockCode:
+def block_code(each: BlockClass, name: str, calls: Mapping[str, Template], wiring: Wiring) -> BlockCode:
     """The code of one class of blocks, whose modules are made by `calls`."""
-    uses = [_template(each, at, calls) for at in range(len(each.blocks))]
-    found = parameters(uses)
-    local = [*dict.fromkeys(each.template.modules.values())]
-    rows = resolve(uses[0], found, 0, uses).split("\n")
-    made, numbers = rows[: len(local)], rows[len(local)].split()
-    stored = [number for number in dict.fromkeys(numbers) if number in {parameter.name for parameter in found}]
-    lines = [f"class {name}(nn.Module):", *_docstring(title)]
-    made = [f"self.{attribute} = {value}" for attribute, value in zip(local, made, strict=True)]
-    made += [f"self.{number} = {number}" for number in stored]
+    found, texts = abstracted([_values(block, calls) for block in each.blocks])
+    local = [*each.template.modules]
+    names = {parameter.name for parameter in found}
+    made = [f"self.{attribute} = {text}" for attribute, text in zip(local, texts, strict=False)]
+    numbers = texts[len(local) :]
+    made += [f"self.{number} = {number}" for number in dict.fromkeys(numbers) if number in names]
+    title = f'    """{_title(each, wiring.history.num_blocks)}"""'
+    lines = [f"class {name}(nn.Module):", *([title] if len(title) <= WIDTH else [title[:-3], '    """'])]
     if made:
-        signature = f"def __init__(self{''.join(f', {parameter.declaration}' for parameter in found)}) -> None:"
-        body = ["super().__init__()", *made]
-        lines += ["", *wrapped(signature, 4), *(line for text in body for line in wrapped(text, 8))]
-    numbers = [f"self.{number}" if number in stored else number for number in numbers]
-    lines += ["", *_forward(each, numbers, names)]
+        signature = bracketed("def __init__(", ["self", *(part.declaration for part in found)], ") -> None:", 4)
+        lines += ["", *signature, "        super().__init__()", *(line for text in made for line in indented(text, 8))]
+    lines += ["", *_forward(each, [f"self.{number}" if number in names else number for number in numbers], wiring)]
     return BlockCode("\n".join(lines), {block.number: _call(name, found, at) for at, block in enumerate(each.blocks)})
 
 
-def _template(each: BlockClass, at: int, calls: Mapping[str, Template]) -> Template:
-    """All values of a block: its modules, a line each, then the numbers of its forward pass."""
-    block = each.blocks[at]
-    parts: list[str | Slot] = []
-    for module in block.modules:
-        parts += [*calls[module], "\n"]
-    for number in block.numbers:
-        parts += [number, " "]
-    return tuple(parts)
+def _values(block: Block, calls: Mapping[str, Template]) -> list[Template]:
+    """What makes the modules of a block, then the numbers of its forward pass."""
+    modules = [calls[module] for module in block.modules.values()]
+    numbers = [number for line in block.lines for number in magnitudes(line.operation)]
+    return modules + [(Slot(each, "width" if isinstance(each, int) else "coefficient"),) for each in numbers]
+
+
+def _title(each: BlockClass, num_blocks: int) -> str:
+    """Which blocks are of a class."""
+    numbers = [block.number for block in each.blocks]
+    runs = [[each for _, each in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
+    texts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return f"Block{'s' if len(numbers) > 1 else ''} {', '.join(texts)} of {num_blocks}."
 
 
 def _call(name: str, found: Sequence[Parameter], use: int) -> str:
@@ -77,46 +87,29 @@ def _call(name: str, found: Sequence[Parameter], use: int) -> str:
     return f"{name}({', '.join(written)})"
 
 
-def _docstring(title: str) -> list[str]:
-    whole = f'    """{title}"""'
-    return [whole] if len(whole) <= 120 else [f'    """{title}', '    """']
-
-
-def _forward(each: BlockClass, numbers: Sequence[str], names: Names) -> list[str]:
-    given = parameters_of(each, names)
-    supply = iter(numbers)
-
-    def token(text: str) -> str:
-        return TOKEN.sub(
-            lambda match: (
-                f"self.{each.template.modules[match['module']]}"
-                if match["module"]
-                else next(supply)
-                if match["number"]
-                else match[0]
-            ),
-            text,
-        )
-
-    statements: list[Statement] = [statement(line.target, token(code_of(line))) for line in each.template.lines]
-    module_of = {line.target: each.template.modules.get(line.module or "", "") for line in each.template.lines}
-    inputs_of = {line.target: line.inputs for line in each.template.lines}
+def _forward(each: BlockClass, numbers: Sequence[str], wiring: Wiring) -> list[str]:
+    given, history, template = wiring.parameters(each), wiring.history, each.template
+    lines = {line.target: line for line in template.lines}
+    roles = history.architecture.plan.roles
 
     def wanted(variable: str) -> str:
-        if module_of[variable].startswith("carry_") and inputs_of[variable][0] in given:
-            return given[inputs_of[variable][0]]
-        if variable in each.outputs:
-            return names.root(variable)
-        return module_of[variable].lower() or "u"
+        module = lines[variable].module
+        role = roles[template.modules[module]] if module else None
+        if role is not None and role.kind == "carry" and lines[variable].inputs[0] in given:
+            return given[lines[variable].inputs[0]]
+        if held := history.states(variable):
+            return history.names[held[0].sequence]
+        return module.lower() if module else "u"
 
-    lines, found = named(in_place(statements, each.outputs), given, wanted, each.outputs)
-    several = len(each.outputs) > 1
+    body, found = named(statements(template.lines, iter(numbers), each.outputs), given, wanted, each.outputs)
     returned = ", ".join(found[name] for name in each.outputs)
-    if lines and not several and lines[-1][0] == returned:
-        body = [*(f"{target} = {code}" for target, code in lines[:-1]), f"return {lines[-1][1]}"]
+    texts = [(f"{target} = ", terms) for target, terms in body]
+    if body and body[-1][0] == returned:
+        texts[-1] = ("return ", body[-1][1])
     else:
-        body = [*(f"{target} = {code}" for target, code in lines), f"return {returned}"]
-    kind = f"tuple[{', '.join(['Tensor'] * len(each.outputs))}]" if several else "Tensor"
-    arguments = "".join(f", {name}: {'int' if name == 'batch' else 'Tensor'}" for name in given.values())
-    signature = f"def forward(self{arguments}) -> {kind}:"
-    return [*wrapped(signature, 4), *(line for text in body for line in wrapped(text, 8))]
+        texts.append(("return ", [returned]))
+    several = len(each.outputs)
+    kind = "Tensor" if several == 1 else f"tuple[{', '.join(['Tensor'] * several) if several < 5 else 'Tensor, ...'}]"
+    arguments = [f"{name}: {'int' if name == 'batch' else 'Tensor'}" for name in given.values()]
+    signature = bracketed("def forward(", ["self", *arguments], f") -> {kind}:", 4)
+    return [*signature, *(line for head, terms in texts for line in sum_lines(head, terms, 8))]

@@ -1,149 +1,145 @@
-"""The blocks of a network as classes: blocks whose lines are the same up to names and numbers share one."""
+"""The blocks of a network as classes: blocks whose lines are the same up to variables and numbers share one."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import copysign
 
-from formulanas.architecture.lines import Line
-from formulanas.export.template import Skeleton, Slot, Template, skeleton
-from formulanas.export.trace import RUNNING_SUMS, Trace, code_of, name_parts
-
-TOKEN = re.compile(r"self\.(?P<module>\w+)|\b(?P<variable>v\d+|batch)\b|(?P<number>\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b)")
+from formulanas.architecture.lines import Call, Line, Operation, Slice, Variable, WeightedSum
+from formulanas.export.history import History
+from formulanas.export.template import Skeleton, Template, skeleton
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block of the forward pass: its number from 1, its stage, and its lines."""
+    """One block of the forward pass: its number from 1, its stage, and its lines, which call modules by `modules`."""
 
     number: int
     stage: int
     lines: tuple[Line, ...]
-    modules: Mapping[str, str]  # the local name of each module that it calls, by its name in the plan
+    modules: Mapping[str, str]  # the name in the plan of each module, by the local one
     made: tuple[Skeleton, ...]  # how each is made, but for its numbers
 
     @cached_property
-    def skeleton(self) -> tuple[str, ...]:
-        """Its lines without names of variables and numbers, with the local names of modules."""
-        return tuple(TOKEN.sub(self._token, code_of(line)) for line in self.lines)
-
-    def _token(self, match: re.Match[str]) -> str:
-        return f"self.{self.modules[match['module']]}" if match["module"] else "_" if match["variable"] else "0"
+    def operations(self) -> tuple[Operation, ...]:
+        """What its lines compute, without the names of variables and the values of numbers."""
+        return tuple(_without_values(line.operation) for line in self.lines)
 
     @cached_property
     def reads(self) -> list[str]:
         """Every place where its lines read a variable."""
-        return [
-            match["variable"] for line in self.lines for match in TOKEN.finditer(code_of(line)) if match["variable"]
-        ]
+        return [name for line in self.lines for name in line.inputs]
 
     @cached_property
-    def numbers(self) -> tuple[Slot, ...]:
-        """Every number that its lines have."""
-        texts = [match["number"] for line in self.lines for match in TOKEN.finditer(code_of(line)) if match["number"]]
-        return tuple(Slot(_number(text), "width" if text.isdigit() else "coefficient") for text in texts)
+    def targets(self) -> list[str]:
+        """The variables that it makes."""
+        return [line.target for line in self.lines]
 
     @property
     def inputs(self) -> list[str]:
         """The variables of earlier blocks that it reads, in their order."""
-        own = {line.target for line in self.lines}
-        return list(dict.fromkeys(name for name in self.reads if name not in own))
+        return [name for name in dict.fromkeys(self.reads) if name not in self.targets]
 
 
-def _number(text: str) -> int | float:
-    return int(text) if text.isdigit() else float(text)
+def _without_values(operation: Operation) -> Operation:
+    inputs = tuple(Variable("", variable.item) for variable in operation.inputs)
+    match operation:
+        case WeightedSum(coefficients, _, constant):
+            kinds = tuple(copysign(1 if abs(each) == 1 else 2, each) for each in coefficients)
+            return WeightedSum(kinds, inputs, copysign(1, constant) if constant else 0.0)
+        case Slice(start, stop):
+            first, last = (None if each is None else -1 if each < 0 else 1 for each in (start, stop))
+            return Slice(first, last, inputs)
+    return replace(operation, inputs=inputs)  # type: ignore[arg-type]
 
 
-def blocks_of(trace: Trace, stages: Sequence[int], calls: Mapping[str, Template]) -> list[Block]:
-    """The blocks of a forward pass, the modules of each under short names: F, carry_x, norm."""
-    found = []
-    for number, lines in enumerate(trace.blocks[1:], 1):
-        called = list(dict.fromkeys(line.module for line in lines if line.module))
-        made = tuple(skeleton(calls[module]) for module in called)
-        found.append(Block(number, stages[number - 1], lines, _local_names(called), made))
-    return found
+def blocks_of(found: History, calls: Mapping[str, Template]) -> list[Block]:
+    """The blocks that compute anything, the modules of each under short names: F, carry_x, norm."""
+    blocks = []
+    for number, stage in enumerate(found.architecture.backbone.stages, 1):
+        lines = found.blocks[number]
+        local = local_names(found, lines)
+        renamed = tuple(with_names(line, local) for line in lines)
+        modules = {name: module for module, name in local.items()}
+        made = tuple(skeleton(calls[module]) for module in local)
+        if lines:
+            blocks.append(Block(number, stage, renamed, modules, made))
+    return blocks
 
 
-def _local_names(modules: list[str]) -> dict[str, str]:
-    labels = {module: name_parts(module)[2] for module in modules}
-    short = {module: re.sub(r"(?<=[a-z])1$", "", label) for module, label in labels.items()}
-    clash = any(
-        f"{short[module]}2" in labels.values() or [*short.values()].count(short[module]) > 1 for module in modules
-    )
-    return labels if clash else short
+def with_names(line: Line, modules: Mapping[str, str]) -> Line:
+    """A line that calls its module by another name."""
+    if not isinstance(line.operation, Call):
+        return line
+    return replace(line, operation=replace(line.operation, module=modules[line.operation.module]))
+
+
+def local_names(found: History, lines: Sequence[Line]) -> dict[str, str]:
+    """A short name for each module that lines call, with a number where there are several of a kind."""
+    names: dict[str, list[str]] = {}  # those of one kind, by the name that each has alone
+    kinds: dict[str, tuple[str, int]] = {}
+    for line in lines:
+        if line.module and line.module not in kinds:
+            role = found.architecture.plan.roles[line.module]
+            match role.kind:
+                case "transform" | "gate":
+                    name, number = role.name if role.number == 1 else f"{role.name}{role.number}", None
+                case "carry":  # called after its argument: carry_x2 carries x2, the state two blocks ago
+                    name = f"carry_{found.names[role.name]}"
+                    number = found.slot(line.target, line.block, role.name).distance
+                case kind:
+                    name = kind.split()[-1]
+                    number = len(names.get(name, [])) + 1
+            numbered = name if number is None else f"{name}{number}"
+            while numbered in names.setdefault(name, []):  # carried through two stages at once
+                numbered += "_"
+            kinds[line.module] = name, len(names[name])
+            names[name].append(numbered)
+    return {module: names[name][at] if len(names[name]) > 1 else name for module, (name, at) in kinds.items()}
 
 
 @dataclass
 class BlockClass:
-    """Blocks of the same code. `members` have, for each variable of the first one, their own."""
+    """Blocks of the same code. `members` have, for each variable of the template, their own."""
 
     template: Block
     members: dict[int, dict[str, str]]
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[Block]
     outputs: list[str] = field(default_factory=list)  # variables of the template that later blocks read
 
 
-def classes_of(blocks: Sequence[Block]) -> list[BlockClass]:
+def classes_of(blocks: Sequence[Block], found: History) -> list[BlockClass]:
     """The blocks by classes, in the order of their first blocks.
 
     A block that reads one value where others read two is of their class: at the start, x[n-1] is x[0].
     """
     classes: list[BlockClass] = []
-    for block in blocks:
-        for each in classes:
-            if (mapping := _match(each.template, block)) is not None:
-                each.members[block.number] = mapping
-                each.blocks.append(block)
-                break
-            mappings = [_match(block, other) for other in each.blocks]
-            if all(found is not None for found in mappings):
-                each.template = block
-                each.blocks.append(block)
-                pairs = zip(each.blocks, [*mappings, _match(block, block)], strict=True)
-                each.members = {other.number: found for other, found in pairs if found is not None}
-                break
-        else:
-            identity = {name: name for name in [*block.inputs, *(line.target for line in block.lines)]}
-            classes.append(BlockClass(block, {block.number: identity}, [block]))
+    for block in sorted(blocks, key=lambda block: -len(block.inputs)):
+        matches = ((each, _match(each.template, block)) for each in classes)
+        each, mapping = next((found for found in matches if found[1] is not None), (None, None))
+        if each is None or mapping is None:
+            each, mapping = BlockClass(block, {}, []), {name: name for name in [*block.inputs, *block.targets]}
+            classes.append(each)
+        each.members[block.number] = mapping
+        each.blocks.append(block)
+    for each in classes:
+        each.blocks.sort(key=lambda block: block.number)
+    classes.sort(key=lambda each: each.blocks[0].number)
+    for each in classes:
+        for name in each.template.targets:
+            if any(found.is_live(mapping[name], number) for number, mapping in each.members.items()):
+                each.outputs.append(name)
+        each.outputs.sort(key=lambda name: (found.states(name)[0].sequence != "x", -found.states(name)[0].block))
     return classes
 
 
 def _match(template: Block, block: Block) -> dict[str, str] | None:
     """For each variable of `template` that of `block`, if its lines are those of `template`."""
-    if template.skeleton != block.skeleton or template.made != block.made:
+    if template.operations != block.operations or template.made != block.made:
         return None
-    mapping = {ours.target: theirs.target for ours, theirs in zip(template.lines, block.lines, strict=True)}
-    own = {line.target for line in block.lines}
+    mapping = dict(zip(template.targets, block.targets, strict=True))
     inputs = set(template.inputs)
     for ours, theirs in zip(template.reads, block.reads, strict=True):
-        if (ours in inputs and theirs in own) or mapping.setdefault(ours, theirs) != theirs:
+        if (ours in inputs and theirs in block.targets) or mapping.setdefault(ours, theirs) != theirs:
             return None
     return mapping
-
-
-def find_outputs(classes: Sequence[BlockClass], trace: Trace, blocks: Sequence[Block]) -> None:
-    """Notes for each class what any of its blocks hands on, the state x first."""
-    for each in classes:
-        own = [line.target for line in each.template.lines]
-        found = []
-        for name in own:
-            if any(each.members[block.number][name] in trace.live(block.number) for block in each.blocks):
-                found.append(name)
-        states = trace.states
-        each.outputs = sorted(found, key=lambda name: (states[name].sequence != "x", -states[name].block))
-
-
-def share_names(classes: Sequence[BlockClass], trace: Trace) -> Trace:
-    """The trace with one name for what plays one part in several blocks, a running sum where it is one anywhere."""
-    groups: dict[str, set[str]] = {name: {name} for name in trace.unnamed}
-    for each in classes:
-        for name in [*each.template.inputs, *each.outputs]:
-            members = {mapping[name] for mapping in each.members.values()} & trace.unnamed
-            whole = set().union(*(groups[member] for member in members))
-            groups |= dict.fromkeys(whole, whole)
-    states = dict(trace.states)
-    for name, group in groups.items():
-        roots = [trace.states[member].sequence for member in group]
-        sums = [root for root in roots if root in RUNNING_SUMS]
-        states[name] = replace(states[name], sequence=min(sums or roots))
-    return replace(trace, states=states)

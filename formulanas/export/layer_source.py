@@ -1,7 +1,8 @@
 """Layers as source code: what builds each as a torch module, with its numbers in slots."""
 
 import inspect
-import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from formulanas.architecture import layers as spec
@@ -11,7 +12,14 @@ from formulanas.network.coefficients import Coefficients, RandomCoefficient, Sto
 from formulanas.network.graph import Graph
 from formulanas.network.layers import IN_PLACE, PadShortcut
 
-OWN = (PadShortcut, SqueezeExcite, Coefficients, RandomCoefficient, StochasticDepth, Graph)
+OWN = {
+    spec.PadShortcut: PadShortcut,
+    spec.SqueezeExcite: SqueezeExcite,
+    spec.Coefficients: Coefficients,
+    spec.RandomCoefficient: RandomCoefficient,
+    spec.StochasticDepth: StochasticDepth,
+    spec.Graph: Graph,
+}
 MODULES = {
     "relu": "nn.ReLU",
     "sigmoid": "nn.Sigmoid",
@@ -55,16 +63,17 @@ def layer_rows(layer: spec.Layer, is_first: bool) -> list[Template]:
         case spec.LayerNorm(channels):
             return [("nn.GroupNorm(1, ", Slot(channels, "norm"), ")")]
         case spec.Activation(name):
-            return [(MODULES[name] + ("(inplace=True)" if name in IN_PLACE and not is_first else "()"),)]
+            return [(_activation(name, in_place=not is_first),)]
         case spec.Coefficients(starts, channels, constraint):
             wide = Slot(channels, "norm") if channels > 1 else "1"
-            return [("Coefficients(", Slot(starts, "starts"), ", ", wide, f", {_quoted(constraint)})")]
+            kind = "None" if constraint is None else f'"{constraint}"'
+            return [("Coefficients(", Slot(starts, "starts"), ", ", wide, f", {kind})")]
         case spec.RandomCoefficient(distribution, parameters):
             return [(f'RandomCoefficient("{distribution}", ', Slot(parameters, "parameters"), ")")]
         case spec.StochasticDepth(rate, per):
             return [("StochasticDepth(", Slot(rate, "rate"), f', "{per}")')]
         case spec.SqueezeExcite(channels, inside, name):
-            inner = plain_activation(name)
+            inner = _activation(name, in_place=True)
             return [("SqueezeExcite(", Slot(channels, "norm"), ", ", Slot(inside, "squeezed"), f", {inner})")]
         case spec.MaxPool(kernel, stride):
             return [(f"nn.MaxPool2d({kernel}, stride={stride}, padding={kernel // 2})",)]
@@ -78,58 +87,60 @@ def layer_rows(layer: spec.Layer, is_first: bool) -> list[Template]:
             channels = Slot(inputs, "in_channels"), ", ", Slot(outputs, "out_channels")
             return [("PadShortcut(", *channels, ", ", Slot(stride, "stride"), ")")]
         case spec.Graph(inputs, nodes, outputs):
-            parts: list[str | Slot] = [f"Graph({inputs}, ["]
-            for at, node in enumerate(nodes):
-                parts.append(", [" if at else "[")
-                for number, (source, layers) in enumerate(node):
-                    edge = sequence(layers) if layers else ("nn.Identity()",)
-                    parts += [f"{', ' if number else ''}({source}, ", *edge, ")"]
-                parts.append("]")
-            return [(*parts, f"], {outputs!r})")]
+            rows = [_opened("[", [_edge(source, layers) for source, layers in node], "]") for node in nodes]
+            return [_opened("Graph(", [(str(inputs),), _opened("[", rows, "]"), (repr(outputs),)], ")")]
         case _:
             assert_never(layer)
 
 
-def plain_activation(name: str) -> str:
-    """The module of an activation between two layers of ours."""
-    return MODULES[name] + ("(inplace=True)" if name in IN_PLACE else "()")
-
-
-def _quoted(text: str | None) -> str:
-    return "None" if text is None else f'"{text}"'
+def _activation(name: str, in_place: bool) -> str:
+    return MODULES[name] + ("(inplace=True)" if name in IN_PLACE and in_place else "()")
 
 
 def sequence(layers: spec.Layers) -> Template:
-    """One module for a sequence of layers; a comma at its end keeps an nn.Sequential on several lines."""
+    """One module for a sequence of layers."""
     rows = [row for at, layer in enumerate(layers) for row in layer_rows(layer, at == 0)]
     if len(rows) == 1:
         return _with_roles(rows[0])
-    parts: list[str | Slot] = ["nn.Sequential("]
-    for row in rows:
-        parts += [*row, ", "]
-    return _with_roles((*parts, ")"))
+    return _with_roles(_opened("nn.Sequential(", rows, ")"))
+
+
+def _edge(source: int, layers: spec.Layers) -> Template:
+    """One edge of a graph."""
+    if len(layers) > 1:
+        return _opened("(", [(str(source),), sequence(layers)], ")")
+    return (f"({source}, ", *(sequence(layers) if layers else ("nn.Identity()",)), ")")
+
+
+def _opened(head: str, rows: Sequence[Template], tail: str) -> Template:
+    """Rows in brackets, each on a line of its own."""
+    inside = [part for row in rows for part in ("\n", *row, ",")]
+    moved = [part.replace("\n", "\n    ") if isinstance(part, str) else part for part in inside]
+    return (head, *moved, f"\n{tail}")
 
 
 def _with_roles(template: Template) -> Template:
     """Channels called after their place: what comes in, what goes out, and what is inside."""
-    flows = ("in_channels", "out_channels", "norm")
-    channels = [at for at, part in enumerate(template) if isinstance(part, Slot) and part.role in flows]
-    outs = [at for at in channels if isinstance(part := template[at], Slot) and part.role == "out_channels"]
-    first, last = channels[:1], outs[-1:]
+    flows = [
+        part for part in template if isinstance(part, Slot) and part.role in ("in_channels", "out_channels", "norm")
+    ]
+    outs = [each for each in flows if each.role == "out_channels"]
     parts = list(template)
-    for at in channels:
-        slot = template[at]
-        assert isinstance(slot, Slot)
-        role = "in_channels" if at in first else "out_channels" if at in last else "inside"
-        if not outs:  # norms alone keep their channels
-            role = "channels"
-        parts[at] = Slot(slot.value, role, slot.keyword, slot.default)
+    for at, part in enumerate(template):
+        if isinstance(part, Slot) and any(part is each for each in flows):
+            role = "in_channels" if part is flows[0] else "out_channels" if outs and part is outs[-1] else "inside"
+            parts[at] = replace(part, role=role if outs else "channels")  # norms alone keep their channels
     return tuple(parts)
 
 
-def own_classes(text: str) -> list[str]:
-    """The source of our own layers that the code `text` calls."""
-    found = [inspect.getsource(own) for own in OWN if f"{own.__name__}(" in text]
-    if "BiasedConv2d(" in text:
+def own_classes(layers: spec.Layers) -> list[str]:
+    """The source of our own layers among `layers`."""
+    inside = list(layers)
+    for layer in inside:  # which grows by what graphs hold
+        if isinstance(layer, spec.Graph):
+            inside += [part for node in layer.nodes for _, edge in node for part in edge]
+    found = [inspect.getsource(own) for kind, own in OWN.items() if any(isinstance(layer, kind) for layer in inside)]
+    if any(isinstance(layer, spec.Conv) and layer.bias_start for layer in inside):
         found.append(BIASED_CONV)
-    return [re.sub(r"  # type: ignore\[[\w-]+\]", "", source).rstrip() for source in found]
+    lines = ["\n".join(line.partition("  # type: ignore")[0] for line in source.splitlines()) for source in found]
+    return [source.rstrip() for source in lines]

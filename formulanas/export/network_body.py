@@ -1,23 +1,24 @@
-"""The stages of a network as code: lists of blocks and loops over them, or where each block differs, every line."""
+"""The stages of a network as code: lists of blocks, and the statements that call them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from formulanas.architecture.architecture import Architecture
-from formulanas.export.block_code import BlockCode, block_code, class_names
-from formulanas.export.blocks import Block, BlockClass, blocks_of, classes_of, find_outputs, share_names
-from formulanas.export.statements import in_place, named, statement
+from formulanas.architecture.lines import IMAGES
+from formulanas.architecture.planner import BATCH
+from formulanas.export.block_code import block_code, class_names
+from formulanas.export.blocks import Block, blocks_of, classes_of, local_names, with_names
+from formulanas.export.history import History, history
+from formulanas.export.layout import WIDTH, bracketed, indented
+from formulanas.export.statements import render, statements
 from formulanas.export.template import Template, plain
-from formulanas.export.trace import Trace, code_of, name_parts
-from formulanas.export.wiring import Names, UnclearNamesError, forward_of
-
-MOST_CLASSES = 4  # above it, when they are more than half of the blocks, classes hide more than they show
+from formulanas.export.wiring import Wiring
 
 
 @dataclass(frozen=True)
 class Body:
-    """Classes of blocks, the statements that make the stages, the forward pass, and the place of each module."""
+    """Classes of blocks, the lines that make the stages, the forward pass, and the place of each module."""
 
     classes: Sequence[str]
     made: Sequence[str]
@@ -25,110 +26,64 @@ class Body:
     places: Mapping[str, str]
 
 
-def by_blocks(architecture: Architecture, trace: Trace, calls: Mapping[str, Template]) -> Body | None:
-    """The network of block classes; None where they would hide more than they show."""
-    stages = architecture.backbone.stages
-    blocks = blocks_of(trace, stages, calls)
-    classes = classes_of(blocks)
-    if len(classes) > max(MOST_CLASSES, len(blocks) // 2) or not all(block.lines for block in blocks):
-        return None
-    find_outputs(classes, trace, blocks)
-    if not all(each.outputs for each in classes):
-        return None
-    trace = share_names(classes, trace)
-    names = Names(trace, architecture)
-    try:
-        steps = forward_of(blocks, classes, names)
-    except UnclearNamesError:
-        return None
-    codes: list[BlockCode] = []
-    for each, name in zip(classes, class_names(classes, len(blocks)), strict=True):
-        codes.append(block_code(each, name, _title(each, len(blocks)), calls, names))
+def network_body(architecture: Architecture, calls: Mapping[str, Template]) -> Body:
+    """What is between images and logits, whose modules are made by `calls`."""
+    found = history(architecture)
+    blocks = blocks_of(found, calls)
+    classes = classes_of(blocks, found)
+    wiring = Wiring(found, blocks, classes)
+    codes = [
+        block_code(each, name, calls, wiring) for each, name in zip(classes, class_names(classes, wiring), strict=True)
+    ]
     made_by = {number: call for code in codes for number, call in code.calls.items()}
-    made: list[str] = []
-    places: dict[str, str] = {}
+    made, start, places = _stem(found, calls)
     for stage, members in groupby(blocks, lambda block: block.stage):
         own = list(members)
-        made.append(f"self.stage{stage} = nn.ModuleList({_listed([made_by[each.number] for each in own])})")
+        made += _module_list(f"self.stage{stage}", [made_by[block.number] for block in own])
         for at, block in enumerate(own):
-            places |= {module: f"stage{stage}.{at}.{local}" for module, local in block.modules.items()}
-    head = names.before(len(blocks) + 1, trace.head.inputs[0])
-    batch = ["batch = len(images)"] if any(line.target == "batch" for line in trace.blocks[0]) else []
-    forward = [*batch, *_loops(steps, blocks), f"return self.head({head})"]
+            places |= {module: f"stage{stage}.{at}.{local}" for local, module in block.modules.items()}
+    steps = wiring.steps()
+    *before, (_, images) = start
+    forward = [f"{name} = {code}" for name, code in before] + [" = ".join([*steps.stem, images])]
+    forward += [*_loops(steps.calls), f"return self.head({steps.head})"]
     return Body([code.text for code in codes], made, forward, places)
 
 
-def _title(each: BlockClass, num_blocks: int) -> str:
-    """Which blocks are of a class."""
-    numbers = [block.number for block in each.blocks]
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    texts = [text for run in runs for text in (map(str, run) if len(run) < 3 else [f"{run[0]} to {run[-1]}"])]
-    whole = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
-    return f"Block{'s' if len(numbers) > 1 else ''} {whole} of {num_blocks}."
+def _stem(found: History, calls: Mapping[str, Template]) -> tuple[list[str], list[tuple[str, str]], dict[str, str]]:
+    """What makes the modules before the first block, the statements that call them, and their places."""
+    lines = found.blocks[0]
+    local = local_names(found, lines)
+    values = statements([with_names(line, local) for line in lines], iter(()), {BATCH.name, lines[-1].target})
+    made = [line for module, name in local.items() for line in indented(f"self.{name} = {plain(calls[module])}", 8)]
+    return made, [(target, render(value, {IMAGES.name: "images"})) for target, value in values], local
 
 
-def _listed(calls: list[str]) -> str:
-    """The elements of a list, three equal ones or more as a comprehension."""
+def _module_list(name: str, calls: Sequence[str]) -> list[str]:
+    """A list of blocks, three equal ones or more as a comprehension."""
     found: list[str] = []
     for call, members in groupby(calls):
         number = len(list(members))
         found += [f"*({call} for _ in range({number}))"] if number > 2 else [call] * number
-    if len(found) == 1 and found[0].startswith("*"):
-        return found[0][2:-1]
-    return f"[{', '.join(found)}]"
+    if len(found) == 1 and len(calls) > 1:
+        return bracketed(f"{name} = nn.ModuleList(", [f"{calls[0]} for _ in range({len(calls)})"], ")", 8)
+    listed = f"[{', '.join(found)}]"
+    if len(listed) > WIDTH - 12:
+        listed = "\n".join(["[", *(f"    {call}," for call in found), "]"])
+    return bracketed(f"{name} = nn.ModuleList(", [listed], ")", 8)
 
 
-def _loops(steps: Sequence[tuple[Block | None, str]], blocks: Sequence[Block]) -> list[str]:
+def _loops(steps: Sequence[tuple[Block, str]]) -> list[str]:
     """Calls of consecutive blocks of a stage as a loop where they read alike."""
     lines: list[str] = []
-    for (stage, text), members in groupby(steps, lambda step: (step[0].stage if step[0] else 0, step[1])):
-        called = [block for block, _ in members if block is not None]
-        if not called:
-            lines.append(text)
-            continue
-        first = next(block.number for block in blocks if block.stage == stage)
-        last = max(block.number for block in blocks if block.stage == stage)
-        start, stop = called[0].number - first, called[-1].number - first + 1
-        if len(called) == 1:
-            lines.append(text.replace("block(", f"self.stage{stage}[{start}](", 1))
-            continue
-        whole = ("" if start == 0 else str(start)) + ":" + ("" if called[-1].number == last else str(stop))
-        lines += [f"for block in self.stage{stage}{'' if whole == ':' else f'[{whole}]'}:", f"    {text}"]
+    for stage, members in groupby(steps, lambda step: step[0].stage):
+        texts = [text for _, text in members]
+        start = 0
+        for text, same in groupby(texts):
+            stop = start + len(list(same))
+            if stop - start == 1:
+                lines.append(text.replace("block(", f"self.stage{stage}[{start}](", 1))
+            else:
+                whole = f"[{start or ''}:{'' if stop == len(texts) else stop}]"
+                lines += [f"for block in self.stage{stage}{'' if whole == '[:]' else whole}:", f"    {text}"]
+            start = stop
     return lines
-
-
-def straight(architecture: Architecture, trace: Trace, calls: Mapping[str, Template]) -> Body:
-    """The network of modules by the names of the plan, its forward pass line by line."""
-    stages = architecture.backbone.stages
-    given: dict[str, str] = {"x": "images"}
-    forward: list[str] = []
-    places: dict[str, str] = {}
-    made: list[str] = []
-    for number, lines in enumerate(trace.blocks):
-        live = trace.live(number)
-        statements = [statement(line.target, code_of(line)) for line in lines]
-        if number:
-            stage = stages[number - 1]
-            forward.append(f"# stage {stage}, block {number - stages.index(stage)}: n = {number}")
-        modules = {line.target: name_parts(line.module or "")[2] for line in lines}
-        kept = {*live}
-
-        def wanted(variable: str, kept: set[str] = kept, modules: dict[str, str] = modules) -> str:
-            if variable in kept:
-                state = trace.states[variable]
-                return state.sequence if state.sequence == "batch" else f"{state.sequence}{state.block}"
-            return modules[variable].lower() or "u"
-
-        texts, found = named(in_place(statements, live), given, wanted, live)
-        forward += [f"{target} = {code}" for target, code in texts]
-        given = {variable: found[variable] for variable in live}
-        for module in dict.fromkeys(line.module for line in lines if line.module and line.module != "stem"):
-            made.append(f"self.{module} = {plain(calls[module])}")
-            places[module] = module
-    last = given[trace.head.inputs[0]]
-    return Body([], made, [*forward, f"return self.head({last})"], places)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.export.functions import functions_of
-from formulanas.export.layer_source import OWN, own_classes
-from formulanas.export.layout import wrapped
-from formulanas.export.network_body import Body, by_blocks, straight
+from formulanas.export.layer_source import BIASED_CONV, OWN, own_classes
+from formulanas.export.layout import indented
+from formulanas.export.network_body import Body, network_body
 from formulanas.export.template import Slot, Template, plain
-from formulanas.export.trace import trace
 
 LOAD = '''def load(weights: str | Path = Path(__file__).with_suffix(".pt")) -> {network}:
     """The network with its trained weights, in evaluation mode."""
@@ -31,21 +30,25 @@ class PythonCode:
 
 def python_code(architecture: Architecture, title: str, notes: Sequence[str], has_weights: bool) -> PythonCode:
     """The code of a network; `title` is what it is, `notes` the lines that its reader should know."""
-    found = trace(architecture)
-    called = {line.module for lines in found.blocks for line in lines} | {"head"}
-    modules = {name: layers for name, layers in architecture.plan.modules.items() if name in called}
+    plan = architecture.plan
+    modules = {name: layers for name, layers in plan.modules.items() if name not in plan.idle_modules}
     functions = functions_of(architecture, modules)
-    body = by_blocks(architecture, found, functions.calls) or straight(architecture, found, functions.calls)
+    body = network_body(architecture, functions.calls)
     network = class_name(title)
-    parts = [*functions.texts, *body.classes, _network(network, architecture, functions.calls, body, functions.texts)]
+    own = own_classes(tuple(layer for layers in modules.values() for layer in layers))
+    parts = [
+        *own,
+        *functions.texts,
+        *body.classes,
+        _network(network, architecture, functions.calls, body, BIASED_CONV.rstrip() in own),
+    ]
     if has_weights:
         parts.append(LOAD.format(network=network))
-    parts = [*own_classes("\n".join(parts)), *parts]
     code = "\n\n\n".join(parts)
     formula = textwrap.wrap(architecture.recursion.text, 110, break_long_words=False)
     header = docstring([f"{title}.", "", *(f"    {line}" for line in formula), "", *notes])
     text = "\n".join([header, "", *_imports(code), "", "", code, ""])
-    return PythonCode(text, network, {**body.places, "stem": "stem", "head": "head"})
+    return PythonCode(text, network, {**body.places, "head": "head"})
 
 
 def docstring(lines: Sequence[str]) -> str:
@@ -62,28 +65,26 @@ def class_name(title: str) -> str:
     """A name for the class of a network: resnet-s is ResnetS, and a formula without a name is Network."""
     word = re.match(r"[A-Za-z][\w-]*", title, re.ASCII)
     name = "".join(part[:1].upper() + part[1:] for part in re.split(r"[-_]", word[0])) if word else ""
-    taken = {own.__name__ for own in OWN} | {"Block", "Path", "Tensor"}
+    taken = {own.__name__ for own in OWN.values()} | {"Block", "Path", "Tensor"}
     return f"{name}Network" if name in taken or not name else name
 
 
 def _network(
-    name: str, architecture: Architecture, calls: Mapping[str, Template], body: Body, functions: Sequence[str]
+    name: str, architecture: Architecture, calls: Mapping[str, Template], body: Body, has_own_bias: bool
 ) -> str:
-    made = ["super().__init__()", f"self.stem = {plain(calls['stem'])}", *body.made]
-    made.append(f"self.head = {_head(calls['head'])}")
     lines = [
         f"class {name}(nn.Module):",
         '    """From images (N, C, H, W), normalised, to logits (N, num_classes)."""',
         "",
         f"    def __init__(self, num_classes: int = {architecture.num_classes}) -> None:",
-        *(line for text in made for line in wrapped(text, 8)),
-        *_start(architecture, any("BiasedConv2d(" in each for each in (*functions, *body.classes))),
+        "        super().__init__()",
+        *body.made,
+        *indented(f"self.head = {_head(calls['head'])}", 8),
+        *_start(architecture, has_own_bias),
         "",
         "    def forward(self, images: Tensor) -> Tensor:",
+        *(f"        {line}" for line in body.forward),
     ]
-    for text in body.forward:  # comments and loops are lines already
-        inner = len(text) - len(text.lstrip())
-        lines += wrapped(text.strip(), 8 + inner)
     return "\n".join(lines)
 
 

@@ -1,9 +1,24 @@
 """The lines of a block as statements that a person would write: parts in place, names that say what they hold."""
 
-import ast
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from formulanas.architecture.lines import (
+    BatchSize,
+    Bring,
+    Call,
+    Elementwise,
+    Join,
+    JointCall,
+    Line,
+    Operation,
+    Product,
+    Slice,
+    Variable,
+    WeightedSum,
+)
 
 FUNCTIONS = {
     "relu": "torch.relu",
@@ -11,125 +26,147 @@ FUNCTIONS = {
     "tanh": "torch.tanh",
     "silu": "functional.silu",
     "gelu": "functional.gelu",
-    "cat": "torch.cat",
 }
 LINE_LENGTH = 88  # of a statement that is put together from parts
 RESERVED = {"self", "torch", "nn", "functional", "block", "images", "batch", "Tensor"}
+ANY, TERM, FACTOR, ATOM = range(4)  # what stands without brackets: anything, no sum, a product, neither
 
 
 @dataclass(frozen=True)
-class Statement:
-    """`target = code`, where variables still have the names of the plan."""
+class Expression:
+    """An operation on expressions; `numbers` are its coefficients and bounds as they are written."""
 
-    target: str
-    code: ast.expr
+    operation: Operation
+    inputs: tuple["Expression | Variable", ...]
+    numbers: tuple[str, ...]
+    item: int | None = None  # of its values, where it has several
 
+    def variables(self) -> list[str]:
+        """The variables that it reads, as often as it reads them."""
+        parts = (each.variables() if isinstance(each, Expression) else [each.name] for each in self.inputs)
+        return [name for part in parts for name in part]
 
-def statement(target: str, code: str) -> Statement:
-    """A line of the plan, with functions called as in a file of its own."""
-    expression = ast.parse(code, mode="eval").body
-    return Statement(target, _Plain().visit(expression))
+    def modules(self) -> list[str]:
+        """The modules that it calls."""
+        own = [self.operation.module] if isinstance(self.operation, Call) else []
+        return own + [name for each in self.inputs if isinstance(each, Expression) for name in each.modules()]
 
+    def with_value(self, target: str, value: "Expression") -> "Expression":
+        """The expression with `value` in the place of the variable `target`."""
 
-class _Plain(ast.NodeTransformer):
-    """The functions of the plan by their names in torch, whole numbers, and 1 - t for -t + 1."""
+        def changed(part: "Expression | Variable") -> "Expression | Variable":
+            if isinstance(part, Expression):
+                return part.with_value(target, value)
+            return replace(value, item=part.item) if part.name == target else part
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name):
-            if node.func.id == "identity":
-                return node.args[0]
-            return ast.Call(ast.parse(FUNCTIONS[node.func.id], mode="eval").body, node.args, [])
-        return node
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        self.generic_visit(node)
-        left, right = node.left, node.right
-        if isinstance(left, ast.UnaryOp) and isinstance(node.op, ast.Add) and isinstance(right, ast.Constant):
-            return ast.BinOp(right, ast.Sub(), left.operand)
-        return node
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        if isinstance(node.value, float) and node.value.is_integer() and abs(node.value) < 1e6:
-            return ast.Constant(int(node.value))
-        return node
+        return replace(self, inputs=tuple(map(changed, self.inputs)))
 
 
-def variables(expression: ast.expr, known: Collection[str]) -> list[str]:
-    """The variables among `known` that an expression reads, as often as it reads them."""
-    return [node.id for node in ast.walk(expression) if isinstance(node, ast.Name) and node.id in known]
+Statement = tuple[str, Expression]  # a variable of the plan, and its value
 
 
-class _Replace(ast.NodeTransformer):
-    def __init__(self, values: Mapping[str, ast.expr]) -> None:
-        self.values = values
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.values.get(node.id, node)
-
-
-def _modules(expression: ast.expr) -> list[str]:
-    """The modules that an expression calls."""
-    return [
-        node.func.attr
-        for node in ast.walk(expression)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if isinstance(node.func.value, ast.Name) and node.func.value.id == "self"
-    ]
+def magnitudes(operation: Operation) -> tuple[int | float, ...]:
+    """The numbers of an operation that are written, without their signs."""
+    match operation:
+        case WeightedSum(coefficients, _, constant):
+            return (*(abs(each) for each in coefficients if abs(each) != 1), *([abs(constant)] if constant else []))
+        case Slice(start, stop):
+            return tuple(abs(each) for each in (start, stop) if each is not None)
+    return ()
 
 
-def in_place(statements: Sequence[Statement], kept: Collection[str]) -> list[Statement]:
-    """The statements with each value that is read once written where it is read, unless it is one of `kept`.
+def statements(lines: Sequence[Line], numbers: Iterator[str], kept: Collection[str]) -> list[Statement]:
+    """The lines with each value that is read once written where it is read, unless it is one of `kept`.
 
-    A module that is called twice stays where it is called: its running statistics depend on the order.
+    A module that is called twice stays where it is called: its running statistics depend on the order. `numbers` are
+    those of the operations as they are written.
     """
-    targets = {each.target for each in statements}
-    calls = [name for each in statements for name in _modules(each.code)]
-    result = list(statements)
-    for target in [each.target for each in statements]:
-        at = next(place for place, each in enumerate(result) if each.target == target)
-        readers = [place for place, each in enumerate(result) if target in variables(each.code, targets)]
-        if target in kept or len(readers) != 1:
+    found: dict[str, Expression] = {}
+    for line in lines:
+        written = tuple(next(numbers) for _ in magnitudes(line.operation))
+        found[line.target] = Expression(line.operation, line.operation.inputs, written)
+    calls = Counter(name for value in found.values() for name in value.modules())
+    for target in [*found]:
+        value = found[target]
+        reads = [reader for reader, other in found.items() for name in other.variables() if name == target]
+        if target in kept or len(reads) != 1 or any(calls[name] > 1 for name in value.modules()):
             continue
-        reader, code = result[readers[0]], result[at].code
-        if variables(reader.code, targets).count(target) > 1 or any(calls.count(name) > 1 for name in _modules(code)):
-            continue
-        whole = _Replace({target: code}).visit(ast.parse(ast.unparse(reader.code), mode="eval").body)
-        if len(ast.unparse(whole)) <= LINE_LENGTH:
-            result[readers[0]] = Statement(reader.target, whole)
-            del result[at]
-    return result
+        whole = found[reads[0]].with_value(target, value)
+        if len(render(whole, {})) <= LINE_LENGTH:
+            found[reads[0]] = whole
+            del found[target]
+    return [*found.items()]
 
 
 def named(
-    statements: Sequence[Statement],
-    given: Mapping[str, str],
-    wanted: Callable[[str], str],
-    kept: Collection[str],
-) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """The statements as (name, code), and the names of all variables.
+    values: Sequence[Statement], given: Mapping[str, str], wanted: Callable[[str], str], kept: Collection[str]
+) -> tuple[list[tuple[str, list[str]]], dict[str, str]]:
+    """The statements as names and the terms of their values, and the names of all variables.
 
     `given` are the names of what is there before; `wanted` the best name for a variable; `kept` are read afterwards.
     """
     names = dict(given)
-    known = {*given, *(each.target for each in statements)}
-    lines: list[tuple[str, str]] = []
-    for place, each in enumerate(statements):
-        later = {name for after in statements[place + 1 :] for name in variables(after.code, known)} | {*kept}
+    lines: list[tuple[str, list[str]]] = []
+    for place, (target, value) in enumerate(values):
+        later = {name for _, after in values[place + 1 :] for name in after.variables()} | {*kept}
         taken = {names[name] for name in later if name in names} | RESERVED
-        code = ast.unparse(_Replace({old: ast.Name(new) for old, new in names.items()}).visit(_copy(each.code)))
-        name = wanted(each.target)
+        terms = _terms(value, names) if isinstance(value.operation, WeightedSum) else [render(value, names)]
+        name = wanted(target)
         candidates = [name, f"new_{name}", *(f"{name}_{number}" for number in range(2, 10_000))]
-        names[each.target] = next(candidate for candidate in candidates if candidate not in taken)
-        lines.append((names[each.target], _slices(code)))
+        names[target] = next(candidate for candidate in candidates if candidate not in taken)
+        lines.append((names[target], terms))
     return lines, names
 
 
-def _copy(expression: ast.expr) -> ast.expr:
-    return ast.parse(ast.unparse(expression), mode="eval").body
+def render(value: Expression | Variable, names: Mapping[str, str], place: int = ANY) -> str:
+    """An expression as code, in brackets where its `place` needs them."""
+    if isinstance(value, Variable):
+        name = names.get(value.name, value.name)
+        return name if value.item is None else f"{name}[{value.item}]"
+    if value.item is not None:
+        return f"{render(replace(value, item=None), names, ATOM)}[{value.item}]"
+    inputs = value.inputs
+    match value.operation:
+        case Call(module):
+            return f"self.{module}({', '.join(render(each, names) for each in inputs)})"
+        case WeightedSum():
+            text = " ".join(_terms(value, names))
+            alone = len(inputs) == 1 and not value.operation.constant and value.operation.coefficients[0] > 0
+            return text if place <= (FACTOR if alone else ANY) else f"({text})"
+        case Product():
+            text = " * ".join(render(each, names, ATOM if at else FACTOR) for at, each in enumerate(inputs))
+            return text if place <= FACTOR else f"({text})"
+        case Elementwise("identity"):
+            return render(inputs[0], names, place)
+        case Elementwise(function):
+            return f"{FUNCTIONS[function]}({render(inputs[0], names)})"
+        case Join():
+            return f"torch.cat(({', '.join(render(each, names) for each in inputs)}), 1)"
+        case Slice(start, stop):
+            numbers = iter(value.numbers)
+            bounds = ["" if each is None else ("-" if each < 0 else "") + next(numbers) for each in (start, stop)]
+            apart = any("." in each for each in bounds)  # as formatters write a colon beside an attribute
+            text = " : ".join(bounds) if apart else ":".join(bounds)
+            return f"{render(inputs[0], names, ATOM)}[:, {text.strip()}]"
+        case BatchSize():
+            return f"len({render(inputs[0], names)})"
+        case JointCall() | Bring():
+            raise AssertionError("a plan that is not rewritten has none")
+        case _:
+            assert_never(value.operation)
 
 
-def _slices(code: str) -> str:
-    """Slices as formatters write them, with spaces around a colon beside an attribute."""
-    code = re.sub(r"\[:, :(self\.\w+)\]", r"[:, : \1]", code)
-    return re.sub(r"\[:, (self\.\w+):\]", r"[:, \1 :]", code)
+def _terms(value: Expression, names: Mapping[str, str]) -> list[str]:
+    """The terms of a sum, each with its sign."""
+    assert isinstance(value.operation, WeightedSum)
+    numbers = iter(value.numbers)
+    terms: list[str] = []
+    for coefficient, part in zip(value.operation.coefficients, value.inputs, strict=True):
+        is_plain = abs(coefficient) == 1
+        sign = ("- " if coefficient < 0 else "+ ") if terms else ("-" if coefficient < 0 else "")
+        place = ATOM if not is_plain or sign == "-" else TERM if terms else ANY
+        terms.append(sign + ("" if is_plain else f"{next(numbers)} * ") + render(part, names, place))
+    constant = value.operation.constant
+    if constant > 0 and len(terms) == 1 and terms[0].startswith("-"):
+        return [next(numbers), f"- {terms[0][1:]}"]  # 1 - t for -t + 1
+    return [*terms, f"{'-' if constant < 0 else '+'} {next(numbers)}"] if constant else terms

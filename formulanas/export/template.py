@@ -107,25 +107,27 @@ def _name(roles: list[str]) -> str:
     return roles[0]
 
 
-def resolve(template: Template, parameters: Sequence[Parameter], use: int, uses: Sequence[Template]) -> str:
-    """The text of one use with each slot written as its parameter, or as its value where there is none."""
-    columns = list(zip(*map(slots, uses), strict=True))
-    named = {(each.is_positional, each.values): each.name for each in parameters}
-    texts = []
-    position = 0
-    for part in template:
-        if isinstance(part, str):
-            texts.append(part)
-            continue
-        values = tuple(slot.value for slot in columns[position])
-        position += 1
-        name = named.get((part.role in CHANNELS, values))
-        texts.append(_written(part, name))
-    return "".join(texts)
+def abstracted(uses: Sequence[Sequence[Template]]) -> tuple[list[Parameter], list[str]]:
+    """The parameters of templates that are used several times, and their texts with those in the places of values."""
+    columns = [tuple(slot for template in use for slot in slots(template)) for use in uses]
+    values = iter(tuple(slot.value for slot in column) for column in zip(*columns, strict=True))
+    found = parameters([tuple(part for template in use for part in template) for use in uses])
+    names = {(each.is_positional, each.values): each.name for each in found}
+    texts = [
+        "".join(
+            part if isinstance(part, str) else _written(part, names.get((part.role in CHANNELS, next(values))))
+            for part in template
+        )
+        for template in uses[0]
+    ]
+    return found, texts
 
 
 def _written(slot: Slot, name: str | None) -> str:
-    text = name or repr(slot.value)
+    value = slot.value
+    if isinstance(value, float) and slot.role == "coefficient" and value.is_integer() and value < 1e6:
+        value = int(value)  # a coefficient of a formula is written as there
+    text = name or repr(value)
     if not slot.keyword:
         return text
     return "" if name is None and slot.value == slot.default else f", {slot.keyword}={text}"

@@ -1,128 +1,132 @@
-"""How a network passes states from block to block: the names of what is alive between two blocks."""
+"""How a network passes states from block to block: what each is called, and the statement that calls each block."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.planner import BATCH
 from formulanas.export.blocks import Block, BlockClass
-from formulanas.export.trace import State, Trace
+from formulanas.export.history import History, Slot, State
+
+Environment = Mapping[str, str]  # what each name holds before a block: a variable of the plan
 
 
 class UnclearNamesError(Exception):
-    """Two values want one name between blocks, so that the forward pass is written without classes."""
+    """A value has no distance from the block that reads it, so that states are called after their own blocks."""
 
 
 @dataclass(frozen=True)
-class Names:
-    """What states are called: x, or x1 and x2 where several of one sequence are alive; x0 is the anchor."""
+class Steps:
+    """The names of the stem's output, the statement that calls each block, and the name of what the head reads."""
 
-    trace: Trace
-    architecture: Architecture
+    stem: Sequence[str]
+    calls: Sequence[tuple[Block, str]]
+    head: str
 
-    def root(self, variable: str) -> str:
-        """The name of the sequence that a variable holds."""
-        return self.trace.states[variable].sequence
 
-    def is_anchor(self, state: State, block: int) -> bool:
-        """Whether block `block` reads `state` as what came first, not as what came last."""
-        recursion, stages = self.architecture.recursion, self.architecture.backbone.stages
-        resets = recursion.policy("shape", state.sequence) == "reset"
-        first = stages.index(stages[min(block, len(stages)) - 1]) if resets else 0
-        return recursion.reads_anchor and state == State("x", first) and block > first + 1
+@dataclass(frozen=True)
+class Wiring:
+    """The blocks of a network, and how states go from one to the next."""
+
+    history: History
+    blocks: Sequence[Block]
+    classes: Sequence[BlockClass]
 
     @cached_property
-    def several(self) -> set[str]:
-        """The sequences of which several values are alive at once."""
-        found = set()
-        for number in range(len(self.trace.blocks)):
-            roots = [
-                self.root(name)
-                for name in self.trace.live(number)
-                if not self.is_anchor(self.trace.states[name], number + 1)
-            ]
-            found |= {root for root in roots if roots.count(root) > 1}
-        return found
+    def slots(self) -> Mapping[int, Mapping[str, Slot]]:
+        """What the variables are that a class reads, by the number of its template."""
+        templates = [each.template for each in self.classes]
+        return {
+            block.number: {name: self.history.slot(name, block.number) for name in block.inputs if name != BATCH.name}
+            for block in templates
+        }
 
-    def before(self, block: int, variable: str) -> str:
-        """The name of a variable before block `block`."""
-        state = self.trace.states[variable]
-        if self.is_anchor(state, block):
-            return "x0"
-        return f"{state.sequence}{max(1, block - state.block)}" if state.sequence in self.several else state.sequence
+    @cached_property
+    def depths(self) -> Mapping[str, int]:
+        """How many blocks back each sequence is read."""
+        slots = [slot for found in self.slots.values() for slot in found.values()]
+        return {each.sequence: max(slot.distance for slot in slots if slot.sequence == each.sequence) for each in slots}
 
+    def name(self, slot: Slot) -> str:
+        """x, or x1 and x2 where several states of a sequence are read; x0 is the anchor."""
+        is_one = slot.distance and self.depths.get(slot.sequence, 1) < 2
+        return self.history.names[slot.sequence] + ("" if is_one else str(slot.distance))
 
-def parameters_of(each: BlockClass, names: Names) -> dict[str, str]:
-    """The inputs of a class by the variables of its template, the state x first."""
-    number = each.template.number
-    found = {variable: names.before(number, variable) for variable in each.template.inputs}
-    if len(set(found.values())) < len(found):
-        raise UnclearNamesError
-    return dict(sorted(found.items(), key=lambda item: (item[1][0] != "x", item[1])))
+    def parameters(self, each: BlockClass) -> dict[str, str]:
+        """The names of what a class reads, by the variables of its template, the state x first."""
+        found = {BATCH.name: BATCH.name} if BATCH.name in each.template.inputs else {}
+        for variable, slot in self.slots[each.template.number].items():
+            name = self.name(slot)
+            found[variable] = name if name not in found.values() else f"{name}_"  # before and after a change of shape
+        return dict(sorted(found.items(), key=lambda item: (item[1][0] != "x", item[1])))
 
+    def steps(self) -> Steps:
+        """States are called after their distance, if that is clear for all, and otherwise after their blocks."""
+        backs = [(name, back) for name, depth in self.depths.items() for back in range(2, depth + 1)]
+        older = {self.name(Slot(name, back)): self.name(Slot(name, back - 1)) for name, back in backs}
+        try:
+            return self._steps(self._by_distance, older)
+        except UnclearNamesError:
+            return self._steps(self._by_block, {})
 
-def forward_of(blocks: Sequence[Block], classes: Sequence[BlockClass], names: Names) -> list[tuple[Block | None, str]]:
-    """The statements between stem and head: those that call a block, as `x = block(x)`, and moves between them."""
-    trace, several = names.trace, names.several
-    of = {block.number: each for each in classes for block in each.blocks}
-    inputs = {id(each): parameters_of(each, names) for each in classes}
-    live = {number: trace.live(number) for number in range(len(blocks) + 1)}
+    def _by_distance(self, block: int) -> Environment:
+        """x1 and x2 for x[n-1] and x[n-2], whether or not they are still read, so that blocks are called alike."""
+        if None in self.history.program.history.values() or len(self.blocks) < self.history.num_blocks:
+            raise UnclearNamesError
+        slots = [Slot(name, back) for name, depth in self.depths.items() for back in range(1, depth + 1)]
+        found = {slot: self.history.holder(State(slot.sequence, block - slot.distance), block) for slot in slots}
+        anchor, is_read = self.history.anchor(block), any(Slot("x", 0) in each.values() for each in self.slots.values())
+        if is_read and (anchor.block == 0 or block > anchor.block + 1):
+            found[Slot("x", 0)] = self.history.holder(anchor, block)
+        if block > self.history.num_blocks:
+            found[Slot("x", 1)] = self.history.head
+        return {self.name(slot): variable for slot, variable in found.items() if variable is not None}
 
-    def environment(number: int) -> dict[str, str]:
-        """The variable behind each name before block `number`."""
+    def _by_block(self, block: int) -> Environment:
+        """x3 for x[3], of all that is still read."""
         found: dict[str, str] = {}
-        if number <= len(blocks):
-            members = of[number].members[number]
-            found = {name: members[variable] for variable, name in inputs[id(of[number])].items()}
-        for variable in live[number - 1]:
-            if variable not in found.values():
-                name = names.before(number, variable)
-                if name in found:
-                    raise UnclearNamesError
-                found[name] = variable
+        for variable in dict.fromkeys(name for _, name, made in self.history.held if made < block):
+            if self.history.is_live(variable, block - 1):
+                state = self.history.states(variable)[0]
+                name = f"{self.history.names[state.sequence]}{state.block}"
+                found[name if name not in found else f"{name}_{len(found)}"] = variable
         return found
 
-    now = environment(1)
-    lines: list[tuple[Block | None, str]] = []
-    first = [name for name in now if now[name] == "batch"] + [name for name in now if now[name] != "batch"]
-    stem = [name for name in first if name != "batch"]
-    lines.append((None, " = ".join([*stem, "self.stem(images)"]) if stem else "self.stem(images)"))
-    for block in blocks:
-        each, following = of[block.number], environment(block.number + 1)
-        members = each.members[block.number]
-        bound: list[str] = []
-        extra: list[tuple[str, str]] = []
-        for output in each.outputs:
-            wanted = [name for name, variable in following.items() if variable == members[output]]
-            spare = names.before(each.template.number + 1, output)
-            bound.append(wanted[0] if wanted else spare if spare not in {*following, *now} | {*bound} else "_")
-            extra += [(name, wanted[0]) for name in wanted[1:]]
-            if not wanted and spare in now and spare not in following and spare not in bound:
-                bound[-1] = spare  # the value before it is read no more
-        moved = []
-        for root in several:  # the states of a history move on together, also where the last are read no more
-            for back in range(2, len(now) + 1):
-                if {f"{root}{back}", f"{root}{back - 1}"} <= {*now}:
-                    following.setdefault(f"{root}{back}", now[f"{root}{back - 1}"])
-        for name, variable in following.items():
-            older = f"{name[:-1]}{int(name[-1]) - 1}" if name[-1:].isdigit() else ""
-            if variable in {members[output] for output in each.outputs}:
-                continue
-            if now.get(name) == variable and now.get(older) != variable:
-                continue
-            source = next((old for old in (older, *now) if now.get(old) == variable), None)
-            if source is None:
+    def _steps(self, environment: Callable[[int], Environment], older: Mapping[str, str]) -> Steps:
+        now = dict(environment(1))
+        stem = sorted(now)
+
+        def held(variable: str, first: str | None) -> str:
+            name = next((name for name in (first, *now) if name is not None and now.get(name) == variable), None)
+            if name is None:
                 raise UnclearNamesError
-            moved.append((name, source))
-        arguments = ", ".join(inputs[id(each)].values())
-        targets = ", ".join(bound)
-        call = f"block({arguments})"
-        if moved:
-            left = f"({targets})" if len(bound) > 1 else targets
-            names_moved = ", ".join(name for name, _ in moved)
-            lines.append((block, f"{left}, {names_moved} = {call}, {', '.join(source for _, source in moved)}"))
-        else:
-            lines.append((block, f"{targets} = {call}"))
-        lines += [(None, f"{name} = {source}") for name, source in extra]
-        now = following
-    return lines
+            return name
+
+        classes = {block.number: each for each in self.classes for block in each.blocks}
+        now[BATCH.name] = BATCH.name
+        calls: list[tuple[Block, str]] = []
+        for block in self.blocks:
+            each, after = classes[block.number], environment(block.number + 1)
+            members = {**each.members[block.number], BATCH.name: BATCH.name}
+            arguments = [held(members[variable], name) for variable, name in self.parameters(each).items()]
+            made: dict[str, str] = {}
+            targets = []
+            for output in each.outputs:
+                names = [name for name, value in after.items() if value == members[output] and name not in made]
+                targets.append(names[0] if names else "_")
+                made |= dict.fromkeys(names[:1], members[output])
+            moved = {}
+            for name, variable in after.items():
+                if name not in made and variable in now.values():
+                    source = held(variable, older.get(name))
+                    if now.get(name) != variable or source == older.get(name):
+                        moved[name] = source
+            left, call = ", ".join(targets), f"block({', '.join(arguments)})"
+            if moved:
+                left = ", ".join([f"({left})" if len(targets) > 1 else left, *moved])
+                call = ", ".join([call, *moved.values()])
+            calls.append((block, f"{left} = {call}"))
+            now |= {name: now[source] for name, source in moved.items()} | made
+        if not stem:
+            raise UnclearNamesError
+        return Steps(stem, calls, held(self.history.head, self.name(Slot("x", 1))))

@@ -1,0 +1,126 @@
+"""The blocks of a plan, and what its variables hold: which state each is, and until which block it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from formulanas.architecture.architecture import Architecture
+from formulanas.architecture.lines import Line
+from formulanas.architecture.planner import BATCH
+from formulanas.formula.program import Program, lower
+
+
+class State(NamedTuple):
+    """A sequence of the program, and the block after which it has the value."""
+
+    sequence: str
+    block: int
+
+
+class Slot(NamedTuple):
+    """A state as a block sees it: a sequence so many blocks back; 0 for the anchor x[0]."""
+
+    sequence: str
+    distance: int
+
+
+@dataclass(frozen=True)
+class History:
+    """`blocks` are the lines of each block; block 0 is the stem, and the last one the head.
+
+    `held` has states, the variables that hold them, and the blocks that make these; a later one, in another shape,
+    takes the place of an earlier one.
+    """
+
+    architecture: Architecture
+    program: Program
+    blocks: tuple[tuple[Line, ...], ...]
+    held: list[tuple[State, str, int]] = field(default_factory=list)
+
+    @property
+    def num_blocks(self) -> int:
+        """The number of blocks between stem and head."""
+        return len(self.architecture.backbone.stages)
+
+    @property
+    def head(self) -> str:
+        """The variable that the head reads."""
+        return self.blocks[-1][-1].inputs[0]
+
+    def states(self, variable: str) -> list[State]:
+        """The states that a variable holds, x first."""
+        found = [state for state, name, _ in self.held if name == variable]
+        return sorted(found, key=lambda state: state.sequence != "x")
+
+    def holder(self, state: State, block: int) -> str | None:
+        """The variable that holds `state` before `block`."""
+        if state.block < 0 and self.is_copied(state.sequence):
+            state = State(state.sequence, 0)
+        made = [name for each, name, number in self.held if each == state and number < block]
+        return made[-1] if made else None
+
+    def is_copied(self, sequence: str) -> bool:
+        """Whether a sequence is the output of the stem before the first block."""
+        return self.program.policies[sequence][0] == "copy" and sequence not in self.program.sums
+
+    def anchor(self, block: int) -> State:
+        """The state that `block` reads as x[0]: that of the stem, or what enters the stage."""
+        stages = self.architecture.backbone.stages
+        resets = self.program.policies["x"][1] == "reset"
+        return State("x", stages.index(stages[min(block, len(stages)) - 1]) if resets else 0)
+
+    def slot(self, variable: str, block: int, sequence: str = "") -> Slot:
+        """What a variable is to `block`, as `sequence` if it holds states of several."""
+        found = []
+        for state in self.states(variable):
+            distance, depth = block - state.block, self.program.history.get(state.sequence)
+            is_known = depth is not None and distance <= depth
+            if state == self.anchor(block) and self.architecture.recursion.reads_anchor and not is_known:
+                distance = 0
+            if sequence in ("", state.sequence):
+                found.append((depth is not None and not is_known, distance, Slot(state.sequence, distance)))
+        return min(found, key=lambda each: each[:2])[2]
+
+    @cached_property
+    def _last_read(self) -> Mapping[str, int]:
+        return {name: number for number, lines in enumerate(self.blocks) for line in lines for name in line.inputs}
+
+    def is_live(self, variable: str, block: int) -> bool:
+        """Whether a variable is read after `block`."""
+        return self._last_read.get(variable, 0) > block
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """What each sequence is called: a cached F is f, and a running sum, which has no name in the formula, s."""
+        found = {name: name for name in self.architecture.recursion.equations}
+        for sequence in [*self.program.equations, *(state.sequence for state, _, _ in self.held)]:
+            if sequence not in found:
+                base = "s" if sequence in self.program.sums else sequence.rstrip("0123456789")
+                options = (base, f"new_{base}", *(f"{base}_{number}" for number in range(2, 10_000)))
+                found[sequence] = next(name for name in options if name not in found.values())
+        return found
+
+
+def history(architecture: Architecture) -> History:
+    """The history of the plan of `architecture`."""
+    plan, program = architecture.plan, lower(architecture.recursion)
+    blocks: list[list[Line]] = [[] for _ in range(len(architecture.backbone.stages) + 2)]
+    for line in plan.lines:
+        blocks[line.block].append(line)
+    found = History(architecture, program, tuple(map(tuple, blocks)))
+    made = {line.target: line.block for line in plan.lines}
+    states = {State(*at): variable.name for at, variable in plan.states.items()}
+    stem = {State(name, 0): states[State("x", 0)] for name in program.equations if found.is_copied(name)}
+    found.held.extend((state, variable, made[variable]) for state, variable in (states | stem).items())
+    normed: dict[str, str] = {}  # what each shared norm reads
+    for line in plan.lines:
+        role = plan.roles[line.module] if line.module else None
+        if role is not None and role.kind == "carry":
+            source = [*found.states(line.inputs[0]), *found.states(normed.get(line.inputs[0], ""))]
+            found.held.extend((state, line.target, line.block) for state in source if state.sequence == role.name)
+        elif role is not None and role.kind == "shared norm":
+            normed[line.target] = line.inputs[0]
+        if found.is_live(line.target, line.block) and line.target != BATCH.name and not found.states(line.target):
+            found.held.append((State("norm", line.block), line.target, line.block))  # several stages share it
+    return found
