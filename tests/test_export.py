@@ -141,7 +141,27 @@ def test_a_history_moves_on_by_one_block_a_turn() -> None:
     assert "        for block in self.stage3:\n" in text
 
 
-@pytest.mark.parametrize("name", ["resnet-s", "denseformer", "densenet", "hyper-connections", "midpoint", "swapout"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_every_published_formula_is_written_as_blocks(name: str) -> None:
+    """No network is written line by line: its forward pass calls blocks, and never a layer of one."""
+    text = python_code(Architecture(bind_formula(name), SMALL, IMAGE, 10), name, [], has_weights=False).text
+    forward = text[text.rindex("    def forward(self, images: Tensor)") :]
+    assert text.count(" = nn.ModuleList(") == len(SMALL.depths)
+    calls = [line for line in forward.splitlines() if "block(" in line or "self.stage" in line]
+    assert len(calls) >= len(SMALL.depths)
+    assert len(forward.splitlines()) <= 4 + len(SMALL.stages)  # its signature, batch, stem and head
+
+
+def test_states_of_no_fixed_distance_are_called_after_their_blocks() -> None:
+    """SparseNet adds x[n-1], x[n-2], x[n-4] and so on (1801.05895): block 7 of 9 reads x[6], x[5] and x[3]."""
+    text = python_code(Architecture(bind_formula("sparsenet"), SMALL, IMAGE, 10), "", [], has_weights=False).text
+    assert "(x1 + x2 + x4)" in text
+    assert "        x7 = self.stage3[0](x6, x5, x3)\n" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet-s", "denseformer", "densenet", "hyper-connections", "midpoint", "swapout", "dpn"]
+)
 def test_code_is_formatted(name: str, tmp_path: Path) -> None:
     """The formatter of this project leaves the file as it is."""
     path = tmp_path / "network.py"

@@ -1,12 +1,12 @@
 """The blocks of a network as classes: blocks whose lines are the same up to variables and numbers share one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from math import copysign
 
-from formulanas.architecture.lines import Call, Line, Operation, Slice, Variable, WeightedSum
+from formulanas.architecture.lines import Call, Line, Operation
 from formulanas.export.history import History
+from formulanas.export.statements import without_values
 from formulanas.export.template import Skeleton, Template, skeleton
 
 
@@ -23,7 +23,7 @@ class Block:
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
         """What its lines compute, without the names of variables and the values of numbers."""
-        return tuple(_without_values(line.operation) for line in self.lines)
+        return tuple(without_values(line.operation) for line in self.lines)
 
     @cached_property
     def reads(self) -> list[str]:
@@ -39,18 +39,6 @@ class Block:
     def inputs(self) -> list[str]:
         """The variables of earlier blocks that it reads, in their order."""
         return [name for name in dict.fromkeys(self.reads) if name not in self.targets]
-
-
-def _without_values(operation: Operation) -> Operation:
-    inputs = tuple(Variable("", variable.item) for variable in operation.inputs)
-    match operation:
-        case WeightedSum(coefficients, _, constant):
-            kinds = tuple(copysign(1 if abs(each) == 1 else 2, each) for each in coefficients)
-            return WeightedSum(kinds, inputs, copysign(1, constant) if constant else 0.0)
-        case Slice(start, stop):
-            first, last = (None if each is None else -1 if each < 0 else 1 for each in (start, stop))
-            return Slice(first, last, inputs)
-    return replace(operation, inputs=inputs)  # type: ignore[arg-type]
 
 
 def blocks_of(found: History, calls: Mapping[str, Template]) -> list[Block]:
@@ -86,7 +74,7 @@ def local_names(found: History, lines: Sequence[Line]) -> dict[str, str]:
                     name, number = role.name if role.number == 1 else f"{role.name}{role.number}", None
                 case "carry":  # called after its argument: carry_x2 carries x2, the state two blocks ago
                     name = f"carry_{found.names[role.name]}"
-                    number = found.slot(line.target, line.block, role.name).distance
+                    number = found.lag(line.target, line.block, role.name).distance
                 case kind:
                     name = kind.split()[-1]
                     number = len(names.get(name, [])) + 1
@@ -98,14 +86,17 @@ def local_names(found: History, lines: Sequence[Line]) -> dict[str, str]:
     return {module: names[name][at] if len(names[name]) > 1 else name for module, (name, at) in kinds.items()}
 
 
-@dataclass
+@dataclass(frozen=True)
 class BlockClass:
-    """Blocks of the same code. `members` have, for each variable of the template, their own."""
+    """Blocks of the same code. `members` have, for each variable of the template, their own.
+
+    `outputs` are the variables of the template that later blocks read, the state x first.
+    """
 
     template: Block
-    members: dict[int, dict[str, str]]
-    blocks: list[Block]
-    outputs: list[str] = field(default_factory=list)  # variables of the template that later blocks read
+    members: Mapping[int, Mapping[str, str]]
+    blocks: tuple[Block, ...]
+    outputs: tuple[str, ...]
 
 
 def classes_of(blocks: Sequence[Block], found: History) -> list[BlockClass]:
@@ -113,24 +104,21 @@ def classes_of(blocks: Sequence[Block], found: History) -> list[BlockClass]:
 
     A block that reads one value where others read two is of their class: at the start, x[n-1] is x[0].
     """
-    classes: list[BlockClass] = []
+    groups: list[tuple[Block, dict[int, dict[str, str]]]] = []
     for block in sorted(blocks, key=lambda block: -len(block.inputs)):
-        matches = ((each, _match(each.template, block)) for each in classes)
-        each, mapping = next((found for found in matches if found[1] is not None), (None, None))
-        if each is None or mapping is None:
-            each, mapping = BlockClass(block, {}, []), {name: name for name in [*block.inputs, *block.targets]}
-            classes.append(each)
-        each.members[block.number] = mapping
-        each.blocks.append(block)
-    for each in classes:
-        each.blocks.sort(key=lambda block: block.number)
-    classes.sort(key=lambda each: each.blocks[0].number)
-    for each in classes:
-        for name in each.template.targets:
-            if any(found.is_live(mapping[name], number) for number, mapping in each.members.items()):
-                each.outputs.append(name)
-        each.outputs.sort(key=lambda name: (found.states(name)[0].sequence != "x", -found.states(name)[0].block))
-    return classes
+        for template, members in [*groups, (block, dict[int, dict[str, str]]())]:
+            if (mapping := _match(template, block)) is not None:
+                members[block.number] = mapping
+                if len(members) == 1:
+                    groups.append((template, members))
+                break
+    classes = []
+    for template, members in groups:
+        outputs = [name for name in template.targets if any(found.is_live(of[name], n) for n, of in members.items())]
+        outputs.sort(key=lambda name: (found.states(name)[0].sequence != "x", -found.states(name)[0].block))
+        alike = tuple(block for block in blocks if block.number in members)
+        classes.append(BlockClass(template, members, alike, tuple(outputs)))
+    return sorted(classes, key=lambda each: each.blocks[0].number)
 
 
 def _match(template: Block, block: Block) -> dict[str, str] | None:

@@ -1,7 +1,8 @@
 """The blocks of a plan, and what its variables hold: which state each is, and until which block it is read."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ class State(NamedTuple):
     block: int
 
 
-class Slot(NamedTuple):
+class Lag(NamedTuple):
     """A state as a block sees it: a sequence so many blocks back; 0 for the anchor x[0]."""
 
     sequence: str
@@ -36,7 +37,7 @@ class History:
     architecture: Architecture
     program: Program
     blocks: tuple[tuple[Line, ...], ...]
-    held: list[tuple[State, str, int]] = field(default_factory=list)
+    held: tuple[tuple[State, str, int], ...] = ()
 
     @property
     def num_blocks(self) -> int:
@@ -48,16 +49,29 @@ class History:
         """The variable that the head reads."""
         return self.blocks[-1][-1].inputs[0]
 
-    def states(self, variable: str) -> list[State]:
+    @cached_property
+    def _states(self) -> Mapping[str, Sequence[State]]:
+        found = defaultdict(list)
+        for state, variable, _ in self.held:
+            found[variable].append(state)
+        return {name: sorted(states, key=lambda state: state.sequence != "x") for name, states in found.items()}
+
+    def states(self, variable: str) -> Sequence[State]:
         """The states that a variable holds, x first."""
-        found = [state for state, name, _ in self.held if name == variable]
-        return sorted(found, key=lambda state: state.sequence != "x")
+        return self._states.get(variable, ())
+
+    @cached_property
+    def _holders(self) -> Mapping[State, Sequence[tuple[int, str]]]:
+        found = defaultdict(list)
+        for state, variable, block in self.held:
+            found[state].append((block, variable))
+        return found
 
     def holder(self, state: State, block: int) -> str | None:
         """The variable that holds `state` before `block`."""
         if state.block < 0 and self.is_copied(state.sequence):
             state = State(state.sequence, 0)
-        made = [name for each, name, number in self.held if each == state and number < block]
+        made = [variable for number, variable in self._holders.get(state, ()) if number < block]
         return made[-1] if made else None
 
     def is_copied(self, sequence: str) -> bool:
@@ -70,7 +84,7 @@ class History:
         resets = self.program.policies["x"][1] == "reset"
         return State("x", stages.index(stages[min(block, len(stages)) - 1]) if resets else 0)
 
-    def slot(self, variable: str, block: int, sequence: str = "") -> Slot:
+    def lag(self, variable: str, block: int, sequence: str = "") -> Lag:
         """What a variable is to `block`, as `sequence` if it holds states of several."""
         found = []
         for state in self.states(variable):
@@ -79,7 +93,7 @@ class History:
             if state == self.anchor(block) and self.architecture.recursion.reads_anchor and not is_known:
                 distance = 0
             if sequence in ("", state.sequence):
-                found.append((depth is not None and not is_known, distance, Slot(state.sequence, distance)))
+                found.append((depth is not None and not is_known, distance, Lag(state.sequence, distance)))
         return min(found, key=lambda each: each[:2])[2]
 
     @cached_property
@@ -111,16 +125,20 @@ def history(architecture: Architecture) -> History:
     found = History(architecture, program, tuple(map(tuple, blocks)))
     made = {line.target: line.block for line in plan.lines}
     states = {State(*at): variable.name for at, variable in plan.states.items()}
-    stem = {State(name, 0): states[State("x", 0)] for name in program.equations if found.is_copied(name)}
-    found.held.extend((state, variable, made[variable]) for state, variable in (states | stem).items())
-    normed: dict[str, str] = {}  # what each shared norm reads
+    states |= {State(name, 0): states[State("x", 0)] for name in program.equations if found.is_copied(name)}
+    held = [(state, variable, made[variable]) for state, variable in states.items()]
+    known: dict[str, list[State]] = defaultdict(list)
+    for state, variable in states.items():
+        known[variable].append(state)
     for line in plan.lines:
-        role = plan.roles[line.module] if line.module else None
+        role, target = plan.roles[line.module] if line.module else None, line.target
         if role is not None and role.kind == "carry":
-            source = [*found.states(line.inputs[0]), *found.states(normed.get(line.inputs[0], ""))]
-            found.held.extend((state, line.target, line.block) for state in source if state.sequence == role.name)
-        elif role is not None and role.kind == "shared norm":
-            normed[line.target] = line.inputs[0]
-        if found.is_live(line.target, line.block) and line.target != BATCH.name and not found.states(line.target):
-            found.held.append((State("norm", line.block), line.target, line.block))  # several stages share it
-    return found
+            known[target] = [state for state in known[line.inputs[0]] if state.sequence == role.name]
+            held += [(state, target, line.block) for state in known[target]]
+        elif not known[target] and target != BATCH.name:
+            if role is not None and role.kind == "shared norm":
+                known[target] = known[line.inputs[0]]
+            if found.is_live(target, line.block):  # a part that several blocks share
+                label = role.kind.split()[-1] if role is not None else "part"
+                held.append((State(label, line.block), target, line.block))
+    return replace(found, held=tuple(held))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import copysign
 from typing import assert_never
 
 from formulanas.architecture.lines import (
@@ -62,9 +63,6 @@ class Expression:
         return replace(self, inputs=tuple(map(changed, self.inputs)))
 
 
-Statement = tuple[str, Expression]  # a variable of the plan, and its value
-
-
 def magnitudes(operation: Operation) -> tuple[int | float, ...]:
     """The numbers of an operation that are written, without their signs."""
     match operation:
@@ -73,6 +71,22 @@ def magnitudes(operation: Operation) -> tuple[int | float, ...]:
         case Slice(start, stop):
             return tuple(abs(each) for each in (start, stop) if each is not None)
     return ()
+
+
+def without_values(operation: Operation) -> Operation:
+    """An operation without the names of variables, and without its numbers but for their signs."""
+    inputs = tuple(Variable("", variable.item) for variable in operation.inputs)
+    match operation:
+        case WeightedSum(coefficients, _, constant):
+            kinds = tuple(copysign(1 if abs(each) == 1 else 2, each) for each in coefficients)
+            return WeightedSum(kinds, inputs, copysign(1, constant) if constant else 0.0)
+        case Slice(start, stop):
+            first, last = (None if each is None else -1 if each < 0 else 1 for each in (start, stop))
+            return Slice(first, last, inputs)
+    return replace(operation, inputs=inputs)  # type: ignore[arg-type]
+
+
+Statement = tuple[str, Expression]  # a variable of the plan, and its value
 
 
 def statements(lines: Sequence[Line], numbers: Iterator[str], kept: Collection[str]) -> list[Statement]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 Number = int | float | tuple[float, ...]
-CHANNELS = ("in_channels", "out_channels", "channels", "inside", "squeezed")
+CHANNELS = ("in_channels", "channels", "inside", "out_channels", "squeezed")  # in the order of parameters
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Slot:
 
 
 Template = tuple[str | Slot, ...]
-Skeleton = tuple[str | tuple[str, Number | None] | None, ...]
+Skeleton = tuple[str | tuple[str, Number | None], ...]
 
 
 def skeleton(template: Template) -> Skeleton:
@@ -90,12 +90,11 @@ def parameters(uses: Sequence[Template]) -> list[Parameter]:
     for one, other in (("in_channels", "out_channels"), ("out_channels", "in_channels")):
         if {one, "channels"} <= names and other not in names:
             found = [replace(each, name=other) if each.name == "channels" else each for each in found]
-    order = ["in_channels", "channels", "inside", "out_channels"]
-    return sorted(found, key=lambda each: (not each.is_positional, each.default is not None, _place(each.role, order)))
+    return sorted(found, key=lambda each: (not each.is_positional, each.default is not None, _position(each.role)))
 
 
-def _place(name: str, order: list[str]) -> int:
-    return order.index(name) if name in order else len(order)
+def _position(role: str) -> int:
+    return CHANNELS.index(role) if role in CHANNELS else len(CHANNELS)
 
 
 def _name(roles: list[str]) -> str:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from formulanas.architecture.planner import BATCH
 from formulanas.export.blocks import Block, BlockClass
-from formulanas.export.history import History, Slot, State
+from formulanas.export.history import History, Lag, State
 
 Environment = Mapping[str, str]  # what each name holds before a block: a variable of the plan
 
@@ -33,37 +33,37 @@ class Wiring:
     classes: Sequence[BlockClass]
 
     @cached_property
-    def slots(self) -> Mapping[int, Mapping[str, Slot]]:
+    def lags(self) -> Mapping[int, Mapping[str, Lag]]:
         """What the variables are that a class reads, by the number of its template."""
         templates = [each.template for each in self.classes]
         return {
-            block.number: {name: self.history.slot(name, block.number) for name in block.inputs if name != BATCH.name}
+            block.number: {name: self.history.lag(name, block.number) for name in block.inputs if name != BATCH.name}
             for block in templates
         }
 
     @cached_property
     def depths(self) -> Mapping[str, int]:
         """How many blocks back each sequence is read."""
-        slots = [slot for found in self.slots.values() for slot in found.values()]
-        return {each.sequence: max(slot.distance for slot in slots if slot.sequence == each.sequence) for each in slots}
+        lags = [lag for found in self.lags.values() for lag in found.values()]
+        return {each.sequence: max(lag.distance for lag in lags if lag.sequence == each.sequence) for each in lags}
 
-    def name(self, slot: Slot) -> str:
+    def name(self, lag: Lag) -> str:
         """x, or x1 and x2 where several states of a sequence are read; x0 is the anchor."""
-        is_one = slot.distance and self.depths.get(slot.sequence, 1) < 2
-        return self.history.names[slot.sequence] + ("" if is_one else str(slot.distance))
+        is_one = lag.distance and self.depths.get(lag.sequence, 1) < 2
+        return self.history.names[lag.sequence] + ("" if is_one else str(lag.distance))
 
     def parameters(self, each: BlockClass) -> dict[str, str]:
         """The names of what a class reads, by the variables of its template, the state x first."""
         found = {BATCH.name: BATCH.name} if BATCH.name in each.template.inputs else {}
-        for variable, slot in self.slots[each.template.number].items():
-            name = self.name(slot)
+        for variable, lag in self.lags[each.template.number].items():
+            name = self.name(lag)
             found[variable] = name if name not in found.values() else f"{name}_"  # before and after a change of shape
         return dict(sorted(found.items(), key=lambda item: (item[1][0] != "x", item[1])))
 
     def steps(self) -> Steps:
         """States are called after their distance, if that is clear for all, and otherwise after their blocks."""
         backs = [(name, back) for name, depth in self.depths.items() for back in range(2, depth + 1)]
-        older = {self.name(Slot(name, back)): self.name(Slot(name, back - 1)) for name, back in backs}
+        older = {self.name(Lag(name, back)): self.name(Lag(name, back - 1)) for name, back in backs}
         try:
             return self._steps(self._by_distance, older)
         except UnclearNamesError:
@@ -73,14 +73,14 @@ class Wiring:
         """x1 and x2 for x[n-1] and x[n-2], whether or not they are still read, so that blocks are called alike."""
         if None in self.history.program.history.values() or len(self.blocks) < self.history.num_blocks:
             raise UnclearNamesError
-        slots = [Slot(name, back) for name, depth in self.depths.items() for back in range(1, depth + 1)]
-        found = {slot: self.history.holder(State(slot.sequence, block - slot.distance), block) for slot in slots}
-        anchor, is_read = self.history.anchor(block), any(Slot("x", 0) in each.values() for each in self.slots.values())
+        lags = [Lag(name, back) for name, depth in self.depths.items() for back in range(1, depth + 1)]
+        found = {lag: self.history.holder(State(lag.sequence, block - lag.distance), block) for lag in lags}
+        anchor, is_read = self.history.anchor(block), any(Lag("x", 0) in each.values() for each in self.lags.values())
         if is_read and (anchor.block == 0 or block > anchor.block + 1):
-            found[Slot("x", 0)] = self.history.holder(anchor, block)
+            found[Lag("x", 0)] = self.history.holder(anchor, block)
         if block > self.history.num_blocks:
-            found[Slot("x", 1)] = self.history.head
-        return {self.name(slot): variable for slot, variable in found.items() if variable is not None}
+            found[Lag("x", 1)] = self.history.head
+        return {self.name(lag): variable for lag, variable in found.items() if variable is not None}
 
     def _by_block(self, block: int) -> Environment:
         """x3 for x[3], of all that is still read."""
@@ -129,4 +129,4 @@ class Wiring:
             now |= {name: now[source] for name, source in moved.items()} | made
         if not stem:
             raise UnclearNamesError
-        return Steps(stem, calls, held(self.history.head, self.name(Slot("x", 1))))
+        return Steps(stem, calls, held(self.history.head, self.name(Lag("x", 1))))
