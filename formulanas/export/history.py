@@ -9,6 +9,7 @@ from typing import NamedTuple
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.lines import Line
 from formulanas.architecture.planner import BATCH
+from formulanas.export.statements import fresh
 from formulanas.formula.program import Program, lower
 
 
@@ -111,8 +112,7 @@ class History:
         for sequence in [*self.program.equations, *(state.sequence for state, _, _ in self.held)]:
             if sequence not in found:
                 base = "s" if sequence in self.program.sums else sequence.rstrip("0123456789")
-                options = (base, f"new_{base}", *(f"{base}_{number}" for number in range(2, 10_000)))
-                found[sequence] = next(name for name in options if name not in found.values())
+                found[sequence] = fresh(base, found.values())
         return found
 
 

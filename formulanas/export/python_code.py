@@ -31,7 +31,8 @@ class PythonCode:
 def python_code(architecture: Architecture, title: str, notes: Sequence[str], has_weights: bool) -> PythonCode:
     """The code of a network; `title` is what it is, `notes` the lines that its reader should know."""
     plan = architecture.plan
-    modules = {name: layers for name, layers in plan.modules.items() if name not in plan.idle_modules}
+    idle = plan.idle_modules
+    modules = {name: layers for name, layers in plan.modules.items() if name not in idle}
     functions = functions_of(architecture, modules)
     body = network_body(architecture, functions.calls)
     network = class_name(title)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from math import copysign
 from typing import assert_never
 
@@ -125,11 +126,15 @@ def named(
         later = {name for _, after in values[place + 1 :] for name in after.variables()} | {*kept}
         taken = {names[name] for name in later if name in names} | RESERVED
         terms = _terms(value, names) if isinstance(value.operation, WeightedSum) else [render(value, names)]
-        name = wanted(target)
-        candidates = [name, f"new_{name}", *(f"{name}_{number}" for number in range(2, 10_000))]
-        names[target] = next(candidate for candidate in candidates if candidate not in taken)
+        names[target] = fresh(wanted(target), taken)
         lines.append((names[target], terms))
     return lines, names
+
+
+def fresh(name: str, taken: Collection[str]) -> str:
+    """A name that is not taken: f, new_f, f_2."""
+    names = chain([name, f"new_{name}"], (f"{name}_{number}" for number in count(2)))
+    return next(each for each in names if each not in taken)
 
 
 def render(value: Expression | Variable, names: Mapping[str, str], place: int = ANY) -> str:
