@@ -119,7 +119,7 @@ def _imports(code: str) -> list[str]:
     if "Path(" in code:
         lines.append("from pathlib import Path")
     lines += [""] if lines else []
-    if re.search(r"\btorch\.", code):
+    if "torch." in code:
         lines.append("import torch")
     lines.append("from torch import Tensor, nn")
     if "functional." in code:

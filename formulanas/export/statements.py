@@ -186,6 +186,6 @@ def _terms(value: Expression, names: Mapping[str, str]) -> list[str]:
         place = ATOM if not is_plain or sign == "-" else TERM if terms else ANY
         terms.append(sign + ("" if is_plain else f"{next(numbers)} * ") + render(part, names, place))
     constant = value.operation.constant
-    if constant > 0 and len(terms) == 1 and terms[0].startswith("-"):
-        return [next(numbers), f"- {terms[0][1:]}"]  # 1 - t for -t + 1
+    if constant > 0 and len(terms) == 1 and value.operation.coefficients[0] < 0:
+        return [next(numbers), f"- {terms[0].removeprefix('-')}"]  # 1 - t for -t + 1
     return [*terms, f"{'-' if constant < 0 else '+'} {next(numbers)}"] if constant else terms
