@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from strategies import linear_formulas, states
 
 from formulanas.cli.main import main
+from formulanas.diagram import diagram
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
 from formulanas.formula.bind import bind
@@ -20,7 +21,6 @@ from formulanas.formula.latex import render_latex
 from formulanas.formula.parse import parse
 from formulanas.formula.published import bind_formula, published_names
 from formulanas.formula.recursion import Recursion
-from formulanas.report.diagram import diagram
 
 PUBLISHED = sorted(published_names().values())
 Box = tuple[float, float, float, float]  # left, top, right, bottom

@@ -13,7 +13,7 @@ LAYERS = [  # a module imports its own layer and those above it in this list
     {"errors", "seeds", "progress"},
     {"formula"},
     {"architecture", "recipe", "records"},
-    {"store", "analysis", "data"},
+    {"store", "analysis", "data", "diagram"},
     {"network", "statistics"},
     {"training", "cluster"},
     {"search", "retrain", "export", "compare", "reproduce"},

@@ -44,8 +44,8 @@ def reproduce(
         if run or asked != Asked():
             raise InputError("reproduce takes a table with these options; without any, it lists the tables")
         kept = kept_runs()
-        listed = [reproduction(each, asked, kept) for each in tables().values()]
-        answer(as_json, {"tables": [each.to_json() for each in listed]}, list_lines(listed))
+        listed = [reproduction(table_of_paper, asked, kept) for table_of_paper in tables().values()]
+        answer(as_json, {"tables": [state.to_json() for state in listed]}, list_lines(listed))
         return
     chosen = find_table(table)
     if run:

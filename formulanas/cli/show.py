@@ -38,7 +38,7 @@ def show(
     facts = describe(target, values, backbone, dataset, blocks)
     code = facts.pop("source")
     if svg is not None:
-        from formulanas.report.diagram import write_diagram
+        from formulanas.diagram import write_diagram
 
         write_diagram(svg, resolve(target, values).recursion)
     lines = [code] if source else list(description_lines(facts))

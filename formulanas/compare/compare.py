@@ -28,7 +28,7 @@ class Comparison:
 
     def statements(self) -> list[str]:
         """What may be said: a sentence on the ranks, or one for every two methods on a data set."""
-        return [self.ranking.statement] if self.ranking else [f"{each.statement()}." for each in self.differences]
+        return [self.ranking.statement] if self.ranking else [f"{pair.statement()}." for pair in self.differences]
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as `compare --json` prints it; what belongs to ranks is null where there is no ranking."""
@@ -41,7 +41,7 @@ class Comparison:
             "lower_is_better": sorted(self.scores.lower),
             **(self.ranking.to_json() if self.ranking else dict.fromkeys(RANKING_KEYS)),
             "alpha": self.alpha,
-            "differences": [{**asdict(each), "significant": each.is_significant} for each in self.differences],
+            "differences": [{**asdict(pair), "significant": pair.is_significant} for pair in self.differences],
             "num_seeds": self.num_seeds,
             "note": self.note,
             "verdict": " ".join(self.statements()),

@@ -26,7 +26,7 @@ def draw_measured(path: Path, formula: str, measured: Mapping[str, Any]) -> None
     figure.suptitle(formula, family="monospace", fontsize=10, wrap=True)
     left, right = figure.subplots(1, 2)
 
-    accuracies = [100 * each["accuracy"] for each in measured["lesions"]]
+    accuracies = [100 * lesion["accuracy"] for lesion in measured["lesions"]]
     left.bar(range(1, len(accuracies) + 1), accuracies, color="C0")
     left.axhline(100 * measured["accuracy"], color="black", linewidth=1, linestyle="--", label="whole network")
     left.set(xlabel="block without its residual functions", ylabel="training images right, %", title="Lesions")

@@ -51,15 +51,15 @@ def _draw_diagram(axes: "Axes", ranking: Ranking) -> None:
     for tick in range(1, k + 1):
         axes.plot((tick, tick), (0, -0.15), color="black", linewidth=1)
         axes.text(tick, -0.25, str(tick), ha="center", va="bottom", fontsize=9)
-    for place, (rank, name) in enumerate(ordered):
-        left = place < rows
-        height = top + step * (place if left else k - 1 - place)
+    for at, (rank, name) in enumerate(ordered):
+        left = at < rows
+        height = top + step * (at if left else k - 1 - at)
         edge = 1 - 0.05 * (k - 1) if left else k + 0.05 * (k - 1)
         axes.plot((rank, rank, edge), (0, height, height), color="black", linewidth=0.8)
         label = f"{name}  {rank:.2f} " if left else f" {rank:.2f}  {name}"
         axes.text(edge, height, label, ha="right" if left else "left", va="center", fontsize=9)
-    for place, (first, last) in enumerate(spans):
-        axes.plot([first - 0.04, last + 0.04], [0.25 + 0.3 * place] * 2, color="C3", linewidth=3, solid_capstyle="butt")
+    for at, (first, last) in enumerate(spans):
+        axes.plot([first - 0.04, last + 0.04], [0.25 + 0.3 * at] * 2, color="C3", linewidth=3, solid_capstyle="butt")
     start, width = 1.0, ranking.critical_difference
     axes.plot([start, start + width], [-1.1, -1.1], "|-", color="black", linewidth=1, markersize=6)
     axes.text(

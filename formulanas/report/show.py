@@ -81,7 +81,7 @@ def _variance_text(variances: Sequence[float] | None) -> str:
     """The predicted variance after each block, those in between left out where there are many."""
     if variances is None:
         return "not predicted for this formula"
-    texts = [f"{each:.3g}" for each in variances]
+    texts = [f"{value:.3g}" for value in variances]
     shown = texts if len(texts) <= 12 else [*texts[:6], "...", *texts[-5:]]
     return f"{', '.join(shown)} after each block, at initialisation"
 
@@ -129,14 +129,13 @@ def _number(count: int | float) -> str:
 
 def atlas_entries(name: str | None) -> list[dict[str, Any]]:
     """All published architectures, or the one called `name`; without a formula, with the reason why."""
-    chosen = [name] if name else sorted(atlas(), key=lambda each: (atlas()[each].year, each))
     entries = []
-    for each in chosen:
-        entry = published(each)
-        recursion = None if entry.reason else bind_formula(each)
+    for called in [name] if name else sorted(atlas(), key=lambda name: (atlas()[name].year, name)):
+        entry = published(called)
+        recursion = None if entry.reason else bind_formula(called)
         entries.append(
             {
-                "name": each,
+                "name": called,
                 "title": entry.title,
                 "year": entry.year,
                 "source": entry.source,

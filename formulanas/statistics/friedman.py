@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial, inf, prod, sqrt
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Ranking:
     @property
     def significant_pairs(self) -> list[tuple[str, str]]:
         """The pairs whose average ranks lie a critical difference apart, the better first."""
-        ordered = sorted(zip(self.average_ranks, self.methods, strict=True), key=lambda each: each[0])
+        ordered = sorted(zip(self.average_ranks, self.methods, strict=True), key=itemgetter(0))
         return [
             (better[1], worse[1])
             for better, worse in combinations(ordered, 2)

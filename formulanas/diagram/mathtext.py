@@ -1,4 +1,4 @@
-"""Formulas as text in a picture: runs of characters, raised and lowered, from their LaTeX, and how wide they are."""
+"""Formulas as text in a picture: pieces of it, raised and lowered, from their LaTeX, and how wide they are."""
 
 import re
 import unicodedata
@@ -19,7 +19,7 @@ SIGNS |= {
 TOKEN = re.compile(r"\\left\\lfloor | \\right\\rfloor|\\operatorname\*|\\[A-Za-z]+ ?|\\.|[{}_^]|.", re.DOTALL)
 
 
-class Run(NamedTuple):
+class Piece(NamedTuple):
     """Characters that stand `rise` above the line, in `size`, both in units of the surrounding text's size."""
 
     text: str
@@ -27,26 +27,26 @@ class Run(NamedTuple):
     size: float
 
 
-def runs(latex: str) -> list[Run]:
+def pieces(latex: str) -> list[Piece]:
     """The text that the project's LaTeX prints, quotients on one line."""
     tokens = [token if token == " " else token.strip() for token in TOKEN.findall(latex.replace(r" \, ", r"\,"))]
     tokens.reverse()
-    found: list[Run] = []
+    found: list[Piece] = []
     while tokens:
-        for run in _next(tokens, 0.0, 1.0):
-            if found and found[-1][1:] == run[1:]:
-                found[-1] = run._replace(text=found[-1].text + run.text)
-            elif run.text:
-                found.append(run)
+        for piece in _next(tokens, 0.0, 1.0):
+            if found and found[-1][1:] == piece[1:]:
+                found[-1] = piece._replace(text=found[-1].text + piece.text)
+            elif piece.text:
+                found.append(piece)
     return found
 
 
-def _next(tokens: list[str], rise: float, size: float) -> list[Run]:
-    """The runs of the next token or group, which are taken from `tokens`."""
+def _next(tokens: list[str], rise: float, size: float) -> list[Piece]:
+    """The pieces of the next token or group, which are taken from `tokens`."""
     token = tokens.pop()
     match token:
         case "{":
-            group: list[Run] = []
+            group: list[Piece] = []
             while tokens[-1] != "}":
                 group += _next(tokens, rise, size)
             tokens.pop()
@@ -57,23 +57,23 @@ def _next(tokens: list[str], rise: float, size: float) -> list[Run]:
             return _next(tokens, rise + 0.4 * size, size * INDEX_SIZE)
         case r"\frac":
             above, below = _next(tokens, rise, size), _next(tokens, rise, size)
-            return [*_grouped(above, rise, size), Run("/", rise, size), *_grouped(below, rise, size)]
+            return [*_grouped(above, rise, size), Piece("/", rise, size), *_grouped(below, rise, size)]
         case r"\sqrt":
-            return [Run("√", rise, size), *_grouped(_next(tokens, rise, size), rise, size)]
+            return [Piece("√", rise, size), *_grouped(_next(tokens, rise, size), rise, size)]
     if token.startswith("\\") and token not in SIGNS:
-        return [Run(unicodedata.lookup(f"GREEK SMALL LETTER {token[1:].replace('lambda', 'lamda')}"), rise, size)]
-    return [Run(SIGNS.get(token, token), rise, size)]
+        return [Piece(unicodedata.lookup(f"GREEK SMALL LETTER {token[1:].replace('lambda', 'lamda')}"), rise, size)]
+    return [Piece(SIGNS.get(token, token), rise, size)]
 
 
-def _grouped(group: list[Run], rise: float, size: float) -> list[Run]:
+def _grouped(group: list[Piece], rise: float, size: float) -> list[Piece]:
     """`group`, in parentheses where it is more than one letter or number."""
-    text = "".join(run.text for run in group)
-    return group if text.isalnum() or text.startswith("√") else [Run("(", rise, size), *group, Run(")", rise, size)]
+    text = "".join(piece.text for piece in group)
+    return group if text.isalnum() or text.startswith("√") else [Piece("(", rise, size), *group, Piece(")", rise, size)]
 
 
 def width(latex: str, size: float) -> float:
     """About how wide the text is where the font size is `size`, rather too wide than too narrow."""
-    return size * sum(run.size * sum(map(_character_width, run.text)) for run in runs(latex))
+    return size * sum(piece.size * sum(map(_character_width, piece.text)) for piece in pieces(latex))
 
 
 def _character_width(character: str) -> float:

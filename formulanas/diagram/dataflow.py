@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from formulanas.diagram.mathtext import pieces
 from formulanas.errors import InputError
 from formulanas.formula import expressions as ex
 from formulanas.formula.arithmetic import add, multiply
@@ -14,7 +15,6 @@ from formulanas.formula.expressions import Expression
 from formulanas.formula.latex import latex_expression
 from formulanas.formula.program import lower
 from formulanas.formula.render import render_expression
-from formulanas.report.diagram.mathtext import runs
 
 # An offset adds a number, a complement subtracts from one; a text is a part too rich to be drawn.
 Kind = Literal["transform", "operation", "offset", "complement", "sum", "product", "concat", "state", "text"]
@@ -23,7 +23,7 @@ MAX_LAG = 4  # the furthest history that a picture shows
 MAX_NODES = 30  # of one block; what is beyond is text
 MAX_TERMS = 12
 MAX_CHARACTERS = 40
-PLACE = ex.Symbol("u")  # stands for an argument where only the function is printed
+ARGUMENT = ex.Symbol("u")  # stands for an argument where only the function is printed
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ Anchor = Literal["x[0]"]
 
 @dataclass(frozen=True)
 class Input:
-    """What a node reads: a node of its own block by its place, or what came before, and what it is multiplied with."""
+    """What a node reads: a node of its own block by its number, or what came before, and what it is multiplied with."""
 
     source: int | Past | Anchor
     coefficient: Expression = ex.ONE
@@ -66,18 +66,18 @@ class Dataflow:
         """For how many blocks a value is read beyond the state before the block; 1 where it is all of them."""
         depths = [0]
         for node in self.nodes:
-            past = [each.source for each in node.inputs if isinstance(each.source, Past)]
+            past = [part.source for part in node.inputs if isinstance(part.source, Past)]
             lags = [source.lag - (source.sequence == "x") for source in past if source.lag is not None]
             depths.append(max(lags, default=0) if len(lags) == len(past) else 1)
         return max(depths)
 
     def carried(self) -> list[str]:
-        """The sequences that run from block to block, each computed from its own past: the state, then others."""
+        """The sequences that piece from block to block, each computed from its own past: the state, then others."""
         return ["x", *(name for name in self.outputs if name != "x" and self.reads(self.outputs[name], name))]
 
-    def reads(self, place: int, sequence: str) -> bool:
-        """Whether the node at `place` is computed, through others of its block, from the past of `sequence`."""
-        sources = [each.source for each in self.nodes[place].inputs]
+    def reads(self, number: int, sequence: str) -> bool:
+        """Whether a node is computed, through others of its block, from the past of `sequence`."""
+        sources = [part.source for part in self.nodes[number].inputs]
         return any(
             source.sequence == sequence
             if isinstance(source, Past)
@@ -106,11 +106,11 @@ def label(node: Node, back: int) -> str:
     """The LaTeX that stands in the node, `back` blocks before block `n`."""
     match node.kind, node.expression:
         case "transform", ex.Transform(name, index, branch, _):
-            return coefficient_label(ex.Transform(name, index, branch, PLACE), back).removesuffix("(u)")
+            return coefficient_label(ex.Transform(name, index, branch, ARGUMENT), back).removesuffix("(u)")
         case "operation", ex.Operation(name, _):
-            return latex_expression(ex.Operation(name, PLACE)).removesuffix("(u)")
+            return latex_expression(ex.Operation(name, ARGUMENT)).removesuffix("(u)")
         case "operation", ex.Slice(_, start, stop):
-            return coefficient_label(ex.Slice(PLACE, start, stop), back).removeprefix("u")
+            return coefficient_label(ex.Slice(ARGUMENT, start, stop), back).removeprefix("u")
         case "operation", ex.Drop(_, rate):
             return r"\mathrm{drop} " + coefficient_label(rate, back)
         case "offset", constant:
@@ -129,7 +129,7 @@ def coefficient_label(expression: Expression, back: int) -> str:
     """The LaTeX of `expression` as it reads `back` blocks before block `n`; its text where that is too long."""
     shifted = canonical(ex.shift(expression, -back)) if back else expression
     latex = latex_expression(shifted)
-    if sum(len(run.text) for run in runs(latex)) > MAX_CHARACTERS:
+    if sum(len(piece.text) for piece in pieces(latex)) > MAX_CHARACTERS:
         return render_expression(shifted)[: MAX_CHARACTERS - 1].replace("_", r"\_") + "…"
     return re.sub(r"(?<=[{,])n(?=\})", f"n-{back}", latex) if back else latex
 

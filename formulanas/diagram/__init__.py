@@ -1,5 +1,5 @@
 """Pictures of bound recursions, drawn from the same equations that everything else follows from."""
 
-from formulanas.report.diagram.svg import diagram, write_diagram
+from formulanas.diagram.svg import diagram, write_diagram
 
 __all__ = ["diagram", "write_diagram"]
