@@ -10,7 +10,7 @@ PROGRAM = """
 import json, sys
 from ray.cluster_utils import Cluster
 small = {"object_store_memory": 80_000_000}
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, **small})
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, **small})
 print(cluster.address, flush=True)
 for line in sys.stdin:
     if resources := json.loads(line):

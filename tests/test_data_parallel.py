@@ -8,14 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
 import torch
 from model_folders import read_lines
-from processes import KILLS
+from processes import KILLS, Process, assert_ends, assert_gone, descendants, started, wait_until
 from small_training import SMALL, easy, fix_statistics, weights
+from tiny_search import command_in
 from torch import distributed
 
 from formulanas.architecture.architecture import Architecture
@@ -29,8 +30,8 @@ from formulanas.training.data_parallel import Place, distribute, idle_modules
 from formulanas.training.training import EpochMetrics, Training
 
 PARTS = 2
-RECIPE = "epochs: 4\nbatch_size: 250\nlearning_rate: 0.05\n"
-COMMAND = ["retrain", "resnet-s", "--backbone", "cifar-resnet-8", "--recipe", "small.yaml", "--json"]
+EPOCHS = 30
+RECIPE = f"epochs: {EPOCHS}\nbatch_size: 4\nimage_size: 32\nlearning_rate: 0.02\n"
 
 
 def member(rank: int, folder: str, work: Callable[[int], object]) -> None:
@@ -168,92 +169,70 @@ def test_workers_fit_the_cluster() -> None:
         gpus_for(4, {"CPU": 8, "GPU": 2})
 
 
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """A retraining as a process in `folder`."""
+def prepared(folder: Path, images: Path) -> list[str]:
+    """The command that retrains on the few `images`, in a folder that has its recipe."""
     (folder / "small.yaml").write_text(RECIPE)
-    with (folder / "errors").open("a") as errors:
-        return subprocess.Popen(
-            [sys.executable, "-m", "formulanas", *COMMAND, "--checkpoint-minutes", "0", *arguments],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            text=True,
-            start_new_session=True,
-        )
+    command = ["retrain", "resnet-s", "--backbone", "cifar-resnet-8", "--recipe", "small.yaml", "--json"]
+    command += ["--dataset", "imagenet", "--data-dir", str(images), "--decoders", "0", "--checkpoint-minutes", "0"]
+    return command
 
 
-def wait_for_epoch(folder: Path, process: "subprocess.Popen[str]", seconds: float = 200) -> None:
-    """Waits until an epoch is kept, and a step of the next is under way."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        if any(read_lines(path) for path in folder.glob("runs/*/*/metrics.jsonl")):
-            return
-        time.sleep(0.05)
-    raise AssertionError((folder / "errors").read_text())
+def workers_past(folder: Path, epoch: int, process: Process, gone: Collection[int] = ()) -> list[int]:
+    """The ids of the two workers of Ray Train at work, none of them among the `gone`, once `epoch` epochs are kept."""
+    found: list[int] = []
 
+    def at_work() -> bool:
+        found[:] = [pid for pid, title in descendants(process.pid).items() if "RayTrainWorker" in title]
+        kept = sum(len(read_lines(path)) for path in folder.glob("runs/*/*/metrics.jsonl"))
+        return kept >= epoch and len(found) == 2 and not set(found) & set(gone)
 
-def train_workers(process: "subprocess.Popen[str]") -> list[int]:
-    """The ids of the workers of Ray Train that a process started."""
-    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True).stdout
-    rows = [line.split(None, 2) for line in table.splitlines()]
-    family, found = {process.pid}, []
-    for _ in range(4):  # the driver, raylet, worker
-        family |= {int(pid) for pid, parent, _ in rows if int(parent) in family}
-    for pid, _, title in rows:
-        if int(pid) in family and "RayTrainWorker" in title:
-            found.append(int(pid))
+    wait_until(at_work, process, folder)
     return found
 
 
-def result_of(process: "subprocess.Popen[str]", folder: Path) -> dict[str, object]:
-    """The document that a retraining prints at its end, checked against what is kept."""
-    printed, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, (folder / "errors").read_text()
-    document: dict[str, object] = json.loads(printed)
-    kept = folder / str(document["folder"])
+def assert_result(printed: str, folder: Path) -> None:
+    """The document that a retraining prints at its end is what is kept, and says all there is to say."""
+    document = json.loads(printed)
+    kept = folder / document["folder"]
     assert read_json(kept / "result.json") == document
     assert set(document) == set(Result.__dataclass_fields__)
-    assert [each["epoch"] for each in read_lines(kept / "metrics.jsonl")] == [1, 2, 3, 4]
+    assert [each["epoch"] for each in read_lines(kept / "metrics.jsonl")] == list(range(1, EPOCHS + 1))
     assert not list(kept.glob("*checkpoint*"))
-    assert document["test_images"] == 1000
-    return document
+    assert document["test_images"] == 6
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("which", [0, 1] * KILLS)
-def test_a_killed_worker_costs_a_start(which: int, tmp_path: Path) -> None:
-    """One of two workers is lost by SIGKILL: all go on from the last checkpoint, and end with a result."""
-    process = start(tmp_path, "--workers", "2")
-    try:
-        wait_for_epoch(tmp_path, process)
-        workers = train_workers(process)
-        assert len(workers) == 2
-        os.kill(workers[which], signal.SIGKILL)
-        assert result_of(process, tmp_path)["top1"] > 0.15  # type: ignore[operator]
-    finally:
-        process.kill()
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_killed_worker_costs_a_start(seed: int, tmp_path: Path, folders: Path) -> None:
+    """One of two workers is lost by SIGKILL, and later the other: all go on from the last checkpoint, to a result."""
+    with started(tmp_path, *prepared(tmp_path, folders), "--workers", "2") as process:
+        workers: list[int] = []
+        for which in (0, 1):
+            workers = workers_past(tmp_path, which + 1, process, gone=workers)
+            time.sleep(seed * 0.05)
+            os.kill(workers[which], signal.SIGKILL)
+        assert_ends(process, tmp_path, 0)
+    assert_result((tmp_path / "output").read_text(), tmp_path)
     shown = (tmp_path / "errors").read_text()
-    assert len(re.findall("worker [01] was lost; all begin again at the last checkpoint", shown)) == 1
-    assert shown.count("resumed   at step") == 1
+    assert len(re.findall("worker [01] was lost; all begin again at the last checkpoint", shown)) == 2
+    assert shown.count("resumed   at step") == 2
     assert "Traceback" not in shown
 
 
 @pytest.mark.slow
-def test_interrupted_with_two_workers_and_resumed_by_one(tmp_path: Path) -> None:
+def test_interrupted_with_two_workers_and_resumed_by_one(tmp_path: Path, folders: Path) -> None:
     """Ctrl-C ends it with exit code 130 and leaves no worker; one process goes on from there."""
-    process = start(tmp_path, "--workers", "2")
-    try:
-        wait_for_epoch(tmp_path, process)
-        workers = train_workers(process)
+    command = prepared(tmp_path, folders)
+    with started(tmp_path, *command, "--workers", "2") as process:
+        workers = workers_past(tmp_path, 1, process)
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60)[0] == ""
-        assert process.returncode == 130, (tmp_path / "errors").read_text()
-    finally:
-        process.kill()
-    assert not [each for each in workers if Path(f"/proc/{each}").exists()]
-    result_of(start(tmp_path, "--resume"), tmp_path)
+        assert_ends(process, tmp_path, 130, 60)
+    assert_gone(workers, 0)
     shown = (tmp_path / "errors").read_text()
     assert "Interrupted: go on from the last checkpoint" in shown
-    assert "resumed   at step" in shown
     assert "Traceback" not in shown
+    assert (tmp_path / "output").read_text() == ""
+    resumed = command_in(tmp_path)(*command, "--resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "resumed   at step" in resumed.stderr
+    assert_result(resumed.stdout, tmp_path)

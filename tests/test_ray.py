@@ -44,7 +44,11 @@ def searched(folder: Path, *arguments: str, code: int = 0) -> str:
 
 def assert_resumes(folder: Path, before: list[dict[str, Any]], *arguments: str) -> None:
     """The run goes on to its end, and what had ended `before` is as it was."""
-    searched(folder, "search", "--resume", "--name", "run", *arguments)
+    resume = ("search", "--resume", "--name", "run", *arguments)
+    if "ray" in arguments:
+        searched(folder, *resume)
+    else:
+        assert command_in(folder)(*resume).exit_code == 0
     after = {trial["number"]: trial for trial in trials(folder, "run")}
     assert [after[trial["number"]] for trial in before] == before
     assert_whole(folder, "run", 5)
@@ -68,13 +72,13 @@ def test_a_run_may_change_its_executor(tmp_path: Path, cluster: RayCluster, firs
     """Ctrl-C under one executor, --resume under the other: nothing is lost, nothing is done twice."""
     command_in(tmp_path)
     one, other = ((), on(cluster)) if first == "local" else (on(cluster), ())
-    arguments = (*SEARCH, "--workers", "2", "--set", "proxy.recipe.epochs=10", *one)
+    arguments = (*SEARCH, "--workers", "1", "--set", "proxy.recipe.epochs=10", *one)
     with started(tmp_path, *arguments, RAY_AUTH_MODE="token") as process:
         wait_for_ended(tmp_path, "run", 2, process)
         os.killpg(process.pid, signal.SIGINT)
         assert_ends(process, tmp_path, 130)
     before = trials(tmp_path, "run")
-    assert_resumes(tmp_path, before, "--workers", "2", *other)
+    assert_resumes(tmp_path, before, "--workers", "1", *other)
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
@@ -115,7 +119,7 @@ def test_a_killed_actor_is_replaced(tmp_path: Path, cluster: RayCluster, seed: i
 def test_a_trial_that_always_ends_its_worker_fails_alone(tmp_path: Path, cluster: RayCluster) -> None:
     """It is begun three times and then told as failed, with the reason; every other trial completes."""
     command_in(tmp_path)
-    arguments = ("--workers", "2", "--set", "proxy.recipe.epochs=20", *on(cluster))
+    arguments = ("--workers", "1", "--set", "proxy.recipe.epochs=20", *on(cluster))
     with started(tmp_path, *SEARCH, *arguments, RAY_AUTH_MODE="token") as process:
         deadline, kills = time.monotonic() + 150, 0
         while len(trials(tmp_path, "run")) < 5 and process.poll() is None and time.monotonic() < deadline:
@@ -135,7 +139,7 @@ def test_a_trial_that_always_ends_its_worker_fails_alone(tmp_path: Path, cluster
 
 def test_a_diverged_training_fails_with_the_reason(tmp_path: Path, cluster: RayCluster) -> None:
     """A loss that is no number is told as a failure, as under the local executor."""
-    arguments = ("--trials", "2", "--set", "proxy.recipe.learning_rate=1.0e+30", *on(cluster))
+    arguments = ("--workers", "1", "--trials", "2", "--set", "proxy.recipe.learning_rate=1.0e+30", *on(cluster))
     assert "no trial of run completed" in searched(tmp_path, *SEARCH, *arguments, code=2)
     assert {(trial["state"], trial["reason"][:20]) for trial in trials(tmp_path, "run")} == {
         ("FAIL", "the training loss is")
@@ -148,9 +152,9 @@ def test_a_lost_node_is_survived(tmp_path: Path, cluster: RayCluster) -> None:
     cluster.add(num_cpus=1)
     arguments = ("--workers", "3", "--set", "proxy.recipe.epochs=30", *on(cluster))
     with started(tmp_path, *SEARCH, *arguments, RAY_AUTH_MODE="token") as process:
-        metrics = [tmp_path / f"runs/run/trials/000{number}/metrics.jsonl" for number in range(3)]
-        wait_until(lambda: all(path.is_file() and path.read_text() for path in metrics), process, tmp_path)
-        cluster.lose()  # both nodes train
+        begun = tmp_path / "runs/run/trials"
+        wait_until(lambda: len([*begun.glob("*/metrics.jsonl")]) >= 3, process, tmp_path)
+        cluster.lose()  # both nodes train, as three trials side by side are more than one of them holds
         assert_ends(process, tmp_path, 0)
     errors = (tmp_path / "errors").read_text()
     assert "3 worker(s) of Ray" in errors
