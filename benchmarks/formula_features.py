@@ -28,7 +28,7 @@ from formulanas.search.samplers.candidates import Candidates
 from formulanas.search.samplers.features import features, kernel
 from formulanas.search.samplers.linear_model import NOISE, _normal_quantiles
 from formulanas.search.samplers.surrogate import NUM_STARTS, TEMPERATURE
-from formulanas.search.space.space import read_space
+from formulanas.search.space.document import read_space
 
 Array = NDArray[np.floating[Any]]
 Positions = NDArray[np.integer[Any]]

@@ -9,6 +9,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
@@ -21,9 +22,8 @@ from formulanas.data.images import LabelledImages
 from formulanas.data.training_set import read_training_set
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
-from formulanas.progress import Progress
 from formulanas.search.executors.local import WorkerPool
-from formulanas.search.executors.work import Message, Task
+from formulanas.search.executors.task import Message, Task
 from formulanas.search.space.proxy import Proxy, resolve_proxy
 from formulanas.search.space.settings import ProxySettings
 from formulanas.training.training import Training
@@ -77,22 +77,22 @@ def compare(proxy: Proxy, data: LabelledImages, num_steps: int, rounds: int) -> 
 
 @dataclass
 class Trainings:
-    """Work of `count` equal trainings."""
+    """A source of `count` equal trainings."""
 
     proxy: Proxy
     count: int
     given: int = 0
     failed: str = ""
 
-    def next(self, progress: Progress) -> tuple[int, Task] | None:
+    def next(self) -> Task | None:
         """The next of them."""
         if self.given == self.count:
             return None
         self.given += 1
         formula = bind_formula(FORMULAS[self.given % len(FORMULAS)]).text
-        return self.given, Task(f"{self.given}", formula, self.proxy.backbone, self.proxy.recipe, self.given, 0)
+        return Task(self.given, f"{self.given}", formula, self.proxy.backbone, self.proxy.recipe, self.given, 0)
 
-    def handle(self, progress: Progress, number: int, message: Message) -> bool:
+    def handle(self, number: int, message: Message) -> bool:
         """Goes on whatever is said."""
         self.failed = self.failed or message.reason
         return True
@@ -103,13 +103,12 @@ def throughput(proxy: Proxy, workers: list[int], each: int) -> None:
     for name, (backbone, batch_size) in BACKBONES.items():
         chosen = replace(proxy, backbone=backbone, recipe=replace(proxy.recipe, batch_size=batch_size))
         for count in workers:
-            progress = Progress()
-            with WorkerPool(chosen, count) as pool:
+            with closing(WorkerPool(chosen, count)) as pool:
                 warm = Trainings(replace(chosen, recipe=chosen.recipe.scaled(1)), count)
-                pool.run(warm, progress)
+                pool.run(warm)
                 started = time.perf_counter()
                 work = Trainings(chosen, each * count)
-                pool.run(work, progress)
+                pool.run(work)
                 seconds = time.perf_counter() - started
             print(
                 f"{name:<20} {count:>3} workers  {60 * each * count / seconds:>7.1f} trainings a minute  "

@@ -23,13 +23,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import optuna
-from optuna.trial import Trial, TrialState
 from tables import TABLES, Table
 
 from formulanas.errors import InputError
 from formulanas.search.samplers.catalogue import SAMPLERS, OptunaSampler, find_sampler
-from formulanas.search.study.proposer import Proposer
-from formulanas.search.study.study import suggest
+from formulanas.search.study.proposer import Proposer, optuna_sampler
+from formulanas.search.study.study import Study
+from formulanas.search.study.trial import OpenTrial
 from formulanas.seeds import derive_seed
 
 AS_IT_COMES = "optuna-"
@@ -48,41 +48,40 @@ def race(table: str, sampler: str, seed: int, batch: int = 1) -> Race:
     """A search up to the table's last budget, `batch` evaluations under way at a time."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = TABLES[table]
-    study = optuna.create_study(direction="maximize")
-    for point in space.points.values():
-        study.enqueue_trial(dict(point))
+    study = Study()
+    study.enqueue(space.points)
     found = find_sampler(sampler.removeprefix(AS_IT_COMES))
-    asked: optuna.Study | Proposer = Proposer(study, space, found, derive_seed(seed, "race"))
+    asked: Study | Proposer = Proposer(study, space, found, derive_seed(seed, "race"))
     if isinstance(found, OptunaSampler) and sampler.startswith(AS_IT_COMES):
-        study.sampler = found.make(derive_seed(seed, "race") % 2**32)
+        study.optuna.sampler = optuna_sampler(found, derive_seed(seed, "race"))
         asked = study
     values: dict[str, float | None] = {}
     regrets: list[float] = []
     trained: list[str] = []
     ask_seconds, best, regret = 0.0, -math.inf, math.inf
     while len(regrets) < space.budgets[-1]:
-        under_way: list[tuple[str, Trial]] = []
+        under_way: list[tuple[str, OpenTrial]] = []
         while len(under_way) < min(batch, space.budgets[-1] - len(regrets)):
             started = time.perf_counter()
             trial = asked.ask()
             assert trial is not None
-            bound = space.choose(lambda name, domain, trial=trial: suggest(trial, name, domain))
+            bound = trial.choose(space)
             ask_seconds += time.perf_counter() - started
             try:
                 key = space.key(bound)
             except InputError:
-                study.tell(trial, state=TrialState.PRUNED)  # as what is rejected before training
+                study.end(trial, "PRUNED")  # as what is rejected before training
                 continue
-            trial.set_user_attr("key", key)
+            trial.keep(key=key)
             if asked is study and (key in values or key in dict(under_way)):
                 value = values.get(key)
-                study.tell(trial, value, TrialState.FAIL if value is None else None)
+                study.end(trial, "FAIL" if value is None else "COMPLETE", accuracy=value)
                 continue
             under_way.append((key, trial))
         for key, trial in under_way:
             value = values[key] = random.Random(derive_seed(seed, key)).choice(space.accuracies[key])
             trained.append(key)
-            study.tell(trial, value, TrialState.FAIL if value is None else None)
+            study.end(trial, "FAIL" if value is None else "COMPLETE", accuracy=value)
             if value is not None and value > best:
                 best, regret = value, space.regret(key)
             regrets.append(regret)

@@ -19,14 +19,15 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 
-from formulanas.progress import Progress
-from formulanas.records import from_mapping
-from formulanas.search.driver import Search
-from formulanas.search.executors.work import Message, Task, Work
-from formulanas.search.samplers.catalogue import OptunaSampler, find_sampler
-from formulanas.search.search import create_run
+from formulanas.progress import Part, Progress
+from formulanas.search.driver import Driver
+from formulanas.search.executors.task import Message, Task, TaskSource
+from formulanas.search.run import create_run
+from formulanas.search.samplers.catalogue import OptunaSampler, find_sampler, make_sampler
+from formulanas.search.search import prepare_study
+from formulanas.search.space.document import read_space
 from formulanas.search.space.proxy import Proxy
-from formulanas.search.space.space import read_space
+from formulanas.search.study.proposer import optuna_sampler
 from formulanas.search.study.study import open_storage
 from formulanas.training.training import EpochMetrics
 
@@ -39,42 +40,49 @@ def no_training(task: Task) -> Iterator[Message]:
     yield Message("done")
 
 
+class Silent(Progress):
+    """Says nothing."""
+
+    def line(self, *parts: Part) -> None:
+        """Says nothing."""
+
+
 class AtOnce:
     """An executor that does nothing, in this process: what is left is the driver. `marks` are the times of the ends."""
 
-    def run(self, work: Work, progress: Progress) -> None:
-        """Does all of `work`."""
-        while (job := work.next(progress)) is not None:
-            for message in no_training(job[1]):
-                work.handle(progress, job[0], message)
+    def run(self, source: TaskSource) -> None:
+        """Does all tasks of a source."""
+        while (task := source.next()) is not None:
+            for message in no_training(task):
+                source.handle(task.number, message)
 
 
 class Watched:
-    """Work that notes when each training ends, in wall and in processor seconds of this process."""
+    """A source that notes when each training ends, in wall and in processor seconds of this process."""
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
+    def __init__(self, source: TaskSource) -> None:
+        self.source = source
         self.marks = [(time.perf_counter(), time.process_time())]
 
-    def next(self, progress: Progress) -> tuple[int, Task] | None:
-        """As of the work."""
-        return self.work.next(progress)
+    def next(self) -> Task | None:
+        """As of the source."""
+        return self.source.next()
 
-    def handle(self, progress: Progress, number: int, message: Message) -> bool:
-        """As of the work."""
-        go_on = self.work.handle(progress, number, message)
+    def handle(self, number: int, message: Message) -> bool:
+        """As of the source."""
+        go_on = self.source.handle(number, message)
         if message.kind != "epoch":
             self.marks.append((time.perf_counter(), time.process_time()))
         return go_on
 
 
-def new_search(name: str, num_trials: int, sampler: str) -> tuple[Search, Proxy]:
+def new_search(name: str, num_trials: int, sampler: str) -> tuple[Driver, Proxy]:
     """A search of the default space in the current folder."""
-    settings = {"search.sampler": sampler, "search.pruner": "median", "proxy.recipe.epochs": "1"}
-    document = read_space(SPACE, settings)
-    run = create_run(SPACE, document, name, None, 0, None)
-    proxy = from_mapping(Proxy, run.settings()["proxy"], "")
-    return Search(run, document, proxy, 0, num_trials), proxy
+    overrides = {"search.sampler": sampler, "search.pruner": "median", "proxy.recipe.epochs": "1"}
+    run, settings = create_run(SPACE, read_space(SPACE, overrides), name, num_trials, 0, None)
+    study = prepare_study(run, settings)
+    made = make_sampler(sampler, run.folder, settings.space.space, settings.proxy, settings.seed)
+    return Driver(run, settings, settings.space.search, study, made, Silent()), settings.proxy
 
 
 def show(what: str, marks: list[tuple[float, float]], num_asked: int) -> None:
@@ -92,10 +100,10 @@ def show(what: str, marks: list[tuple[float, float]], num_asked: int) -> None:
 
 def ours(executor: Any, name: str, num_trials: int, sampler: str) -> None:
     """Runs a search on `executor` and prints its cost."""
-    search, _ = new_search(name.replace(" ", "-").replace(",", ""), num_trials, sampler)
-    watched = Watched(search)
-    executor.run(watched, Progress())
-    show(name, watched.marks, len(search.study.get_trials(deepcopy=False)))
+    driver, _ = new_search(name.replace(" ", "-").replace(",", ""), num_trials, sampler)
+    watched = Watched(driver)
+    executor.run(watched)
+    show(name, watched.marks, driver.study.num_trials)
 
 
 def plain_optuna(num_trials: int, sampler: BaseSampler) -> None:
@@ -163,7 +171,8 @@ def main() -> None:
     print(f"{'milliseconds a trained trial':<38} trained  asked       wall  processor   last tenth: wall, processor")
     ours(AtOnce(), "local driver", options.trials, options.sampler)
     sampler = find_sampler(options.sampler)
-    plain_optuna(options.trials, sampler.make(0) if isinstance(sampler, OptunaSampler) else RandomSampler(seed=0))
+    plain = optuna_sampler(sampler, 0) if isinstance(sampler, OptunaSampler) else RandomSampler(seed=0)
+    plain_optuna(options.trials, plain)
     if options.ray_trials:
         on_ray(options.ray_trials, options.sampler)
 

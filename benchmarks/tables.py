@@ -16,13 +16,11 @@ from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
-import optuna
-from optuna.trial import TrialState
-
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
-from formulanas.search.space.space import Chooser, Domain, Space, build_space, read_space
-from formulanas.search.study.study import STUDY_NAME, open_storage
+from formulanas.search.space.document import read_space
+from formulanas.search.space.space import Chooser, Domain, Space
+from formulanas.search.study.study import Study, open_storage
 
 HERE = Path(__file__).parent
 OPERATIONS: list[int | float | str] = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
@@ -100,7 +98,7 @@ class Formulas(Table):
     @cached_property
     def space(self) -> Space:
         """The space without what was not trained."""
-        return build_space(read_space(HERE / "formulas.yaml"))
+        return read_space(HERE / "formulas.yaml").space
 
     @cached_property
     def points(self) -> Mapping[str, Mapping[str, Value]]:  # type: ignore[override]  # cached, not a constant
@@ -165,11 +163,10 @@ def write_formulas(journals: list[Path]) -> None:
     """Writes formulas.csv: what was trained in each study; of what was not, the cell is empty."""
     found: dict[str, tuple[str, int, dict[int, str]]] = {}
     for place, journal in enumerate(journals):
-        study = optuna.load_study(storage=open_storage(journal), study_name=STUDY_NAME)
-        for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)):
-            facts = trial.user_attrs
-            known = found.setdefault(facts["key"], (facts["formula"], facts["figures"]["params"], {}))
-            known[2][place] = DIVERGED if trial.value is None else f"{trial.value:.4f}"
+        for trial in Study(open_storage(journal)).results.values():
+            if trial.state != "PRUNED":
+                known = found.setdefault(str(trial.key), (str(trial.formula), int(trial.params or 0), {}))
+                known[2][place] = DIVERGED if trial.state == "FAIL" else f"{trial.value:.4f}"
     with (HERE / "formulas.csv").open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["key", "formula", "params", "accuracy_0", "accuracy_1"])

@@ -13,11 +13,14 @@ from formulanas.formula.render import render
 from formulanas.network.network import build
 from formulanas.network.weights import copy_weights
 from formulanas.retrain import retrain
-from formulanas.search.search import search
+from formulanas.search.executors.choice import Workers
+from formulanas.search.search import SearchOptions, search
 
 __all__ = [
     "Architecture",
     "Backbone",
+    "SearchOptions",
+    "Workers",
     "backbone",
     "bind",
     "bind_formula",

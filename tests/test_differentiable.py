@@ -18,8 +18,9 @@ from formulanas.network.network import build
 from formulanas.recipe import Recipe
 from formulanas.search.samplers.differentiable import Supernet, SupernetEpoch, differentiable, tie, unrolled_gradients
 from formulanas.search.samplers.relaxation import relaxations
+from formulanas.search.space.document import SpaceDocument
 from formulanas.search.space.proxy import Proxy
-from formulanas.search.space.space import Domain, Range, Space, SpaceDocument, build_space
+from formulanas.search.space.space import Domain, Range, Space
 
 PROXY = Proxy("toy", "cpu", Backbone((4,), (2,)), Recipe(epochs=2, batch_size=32), 0.25, "", "")
 HISTORY = "x[n] = F[n](x[n-1]) + sum(a[i] * x[n-i], (i, 1, p))"
@@ -27,7 +28,7 @@ HISTORY = "x[n] = F[n](x[n-1]) + sum(a[i] * x[n-i], (i, 1, p))"
 
 def space(formula: str, **symbols: Domain) -> Space:
     """The space of a formula and the domains of its symbols."""
-    return build_space(SpaceDocument(formula, symbols))
+    return SpaceDocument(formula, symbols).space
 
 
 def toy_images(number: int = 256) -> LabelledImages:

@@ -26,8 +26,8 @@ from formulanas.recipe import Recipe
 from formulanas.records import from_mapping, to_plain
 from formulanas.report.show import describe
 from formulanas.search.screening.candidate import candidate
+from formulanas.search.space.document import SpaceDocument
 from formulanas.search.space.proxy import Proxy, resolve_proxy
-from formulanas.search.space.space import SpaceDocument, build_space
 from formulanas.store.models import Retraining
 from formulanas.store.targets import resolve
 from formulanas.training.load import load_retrained
@@ -166,10 +166,9 @@ def test_texts_of_a_space_are_never_run(mark: Path, tmp_path: Path) -> None:
         for text in HOSTILE.values():
             try:
                 space = from_mapping(SpaceDocument, changed(document, place, text), "")
-                built = build_space(space)
                 proxy = resolve_proxy(space.proxy, tmp_path)
-                for values in built.points.values():
-                    run(candidate(space, built, proxy, values))
+                for values in space.points.values():
+                    run(candidate(space, proxy, values))
             except InputError:
                 pass
             assert not mark.exists(), f"{place}: {text}"

@@ -22,13 +22,19 @@ LAYERS = [  # a module imports its own layer and those above it in this list
 ]
 HOMES = {  # a package, and where alone it may be imported
     "torch": {"network", "data", "training", "search", "retrain", "export"},
-    "optuna": {"search"},
-    "ray": {"cluster", "search", "retrain"},
+    "optuna": {"search/study"},
+    "ray": {"cluster", "search/executors", "retrain"},
     "click": {"cli"},
     "yaml": {"records"},
     "pydantic": {"records"},
     "rich": {"report"},
 }
+PHASES = [  # of the search, as LAYERS; its other modules lie above them
+    {"space"},
+    {"screening", "samplers", "executors"},
+    {"study"},
+]
+UNPUBLISHED = ROOT / "search" / "study" / "optuna_private.py"  # where alone names stand that Optuna does not publish
 TORCH_FREE = [
     "formula.parse",
     "formula.published",
@@ -73,9 +79,38 @@ def test_a_part_imports_its_own_layer_and_those_below() -> None:
 @pytest.mark.parametrize("package", HOMES)
 def test_each_library_has_its_home(package: str) -> None:
     """Torch begins at network and data; optuna lives in search, click in cli, yaml where documents are read."""
-    for path, part in modules().items():
+    for path in modules():
         if any(name.split(".")[0] == package for name in imports(path)):
-            assert part in HOMES[package], f"{path.relative_to(ROOT)} imports {package}"
+            place = path.relative_to(ROOT).with_suffix("").as_posix()
+            assert any(f"{place}/".startswith(f"{home}/") for home in HOMES[package]), f"{place} imports {package}"
+
+
+def test_a_phase_of_the_search_imports_its_own_and_those_below() -> None:
+    """Space <- screening, samplers, executors <- study <- the driver and what else brings them together."""
+    rank = {phase: place for place, phases in enumerate(PHASES) for phase in phases}
+    for path in (ROOT / "search").rglob("*.py"):
+        own = rank.get(path.relative_to(ROOT / "search").parts[0], len(PHASES))
+        for name in imports(path):
+            if name.startswith("formulanas.search."):
+                assert rank.get(name.split(".")[2], len(PHASES)) <= own, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_what_optuna_does_not_publish_stands_in_one_file() -> None:
+    """No other file that imports Optuna reads a private name, as an attribute, an import or a text, but its own."""
+    users = [path for path in modules() if any(name.split(".")[0] == "optuna" for name in imports(path))]
+    assert UNPUBLISHED in users
+    for path in users:
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Attribute(value=ast.Name("self")):
+                    pass
+                case ast.Attribute(attr=name) | ast.Constant(value=str(name)):
+                    names.add(name)
+                case ast.ImportFrom(module=str(module), names=aliases):
+                    names |= {*module.split("."), *(alias.name for alias in aliases)}
+        private = {name for name in names if re.fullmatch(r"_[a-z]\w*", name)}
+        assert bool(private) == (path == UNPUBLISHED), f"{path}: {private}"
 
 
 def test_text_reaches_a_terminal_in_one_place() -> None:

@@ -5,27 +5,20 @@ from typing import Any
 import pytest
 
 from formulanas.statistics.leaderboard import rank, verdict
+from formulanas.store.trials import ConfirmationRecord, TrialRecord
 
 
-def trial(number: int, key: str, value: float, **facts: Any) -> dict[str, Any]:
-    """A trial's document."""
-    return {
-        "number": number,
-        "key": key,
-        "value": value,
-        "state": "COMPLETE",
-        "duplicate_of": None,
-        "point": None,
-        "formula": f"x[n] = {key}",
-        "params": 10,
-        "macs": 20,
-        "seconds": 3.0,
-    } | facts
+def trial(number: int, key: str, value: float, **facts: Any) -> TrialRecord:
+    """A trial that was trained to its end."""
+    known: dict[str, Any] = {"state": "COMPLETE", "formula": f"x[n] = {key}", "params": 10, "macs": 20, "seconds": 3.0}
+    return TrialRecord(number=number, key=key, value=value, **(known | facts))
 
 
-def confirmations(key: str, *values: float | None) -> list[dict[str, Any]]:
+def confirmations(key: str, *values: float | None) -> list[ConfirmationRecord]:
     """The confirmations of a candidate, one a draw."""
-    return [{"key": key, "draw": draw, "value": value, "seconds": 5.0} for draw, value in enumerate(values)]
+    return [
+        ConfirmationRecord(key, f"x[n] = {key}", draw, 2, "digest", value, 5.0) for draw, value in enumerate(values)
+    ]
 
 
 def test_confirmed_rows_lead_whatever_their_proxy_said() -> None:

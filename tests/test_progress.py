@@ -8,13 +8,13 @@ from rich.console import Console
 from tiny_search import TINY_SPACE
 
 from formulanas.progress import Line, Progress, Styled, duration, plain
-from formulanas.records import from_mapping
 from formulanas.report.terminal import TerminalProgress, show
-from formulanas.search.driver import Search
-from formulanas.search.executors.work import Message
-from formulanas.search.search import create_run
-from formulanas.search.space.proxy import Proxy
-from formulanas.search.space.space import read_space
+from formulanas.search.driver import Driver
+from formulanas.search.executors.task import Message
+from formulanas.search.run import create_run
+from formulanas.search.samplers.catalogue import find_sampler
+from formulanas.search.search import prepare_study
+from formulanas.search.space.document import read_space
 
 HOSTILE = "no kernel [/usr/lib/x.so] for [word] [/], [bold]x[n-1], :smile: \\[dim] [link=a]"
 
@@ -79,11 +79,10 @@ def test_a_failure_is_told_whatever_its_reason(
     """A reason that looks like markup neither stops the search nor loses a word."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "space.yaml").write_text(TINY_SPACE)
-    document = read_space(tmp_path / "space.yaml")
-    run = create_run(tmp_path / "space.yaml", document, "run", None, 0, None)
-    search = Search(run, document, from_mapping(Proxy, run.settings()["proxy"], ""), 0, 3)
-    progress = TerminalProgress(Console(stderr=True))
-    job = search.next(progress)
-    assert job is not None
-    search.handle(progress, job[0], Message("failed", reason=HOSTILE))
+    run, settings = create_run(Path("space.yaml"), read_space(Path("space.yaml")), "run", None, 0, None)
+    study, progress = prepare_study(run, settings), TerminalProgress(Console(stderr=True))
+    driver = Driver(run, settings, settings.space.search, study, find_sampler("random"), progress)
+    task = driver.next()
+    assert task is not None
+    driver.handle(task.number, Message("failed", reason=HOSTILE))
     assert HOSTILE in capsys.readouterr().err

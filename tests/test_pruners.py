@@ -6,13 +6,13 @@ from formulanas.errors import InputError
 from formulanas.search.study.pruners import PRUNERS, Progress, find_pruner
 
 
-def curves(*values: float, epochs: int = 9) -> list[dict[int, float]]:
+def curves(*values: float) -> list[list[float]]:
     """Trials that were trained to the end, each with one accuracy throughout."""
-    return [dict.fromkeys(range(1, epochs + 1), value) for value in values]
+    return [[value] * 9 for value in values]
 
 
-def progress(epoch: int, own: float, others: list[dict[int, float]], number: int = 0) -> Progress:
-    return Progress(number, epoch, 9, dict.fromkeys(range(1, epoch + 1), own), others)
+def progress(epoch: int, own: float, others: list[list[float]], number: int = 0) -> Progress:
+    return Progress(number, 9, [own] * epoch, others)
 
 
 def test_median_waits_for_half_of_the_epochs_and_six_trials() -> None:

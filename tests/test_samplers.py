@@ -4,10 +4,9 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import optuna
 import pytest
 from numpy.typing import NDArray
-from optuna.trial import FrozenTrial, TrialState
+from optuna.storages import InMemoryStorage
 from scipy.stats import norm, rankdata
 
 from formulanas.errors import InputError
@@ -16,12 +15,14 @@ from formulanas.search.samplers import catalogue
 from formulanas.search.samplers.candidates import Candidates, Values
 from formulanas.search.samplers.catalogue import SAMPLERS, OptunaSampler, find_sampler
 from formulanas.search.samplers.features import features, kernel, knots
-from formulanas.search.samplers.history import History, Observation, read_history
+from formulanas.search.samplers.history import History, Observation, history
 from formulanas.search.samplers.linear_model import NOISE, predict
 from formulanas.search.samplers.reinforce import learn
-from formulanas.search.space.space import Domain, Range, Space, SpaceDocument, build_space
+from formulanas.search.space.document import SpaceDocument
+from formulanas.search.space.space import Domain, Range, Space
 from formulanas.search.study.proposer import Proposer
-from formulanas.search.study.study import suggest
+from formulanas.search.study.study import Study
+from formulanas.store.trials import TrialRecord
 
 OURS = [name for name, sampler in SAMPLERS.items() if not isinstance(sampler, OptunaSampler)]
 FORMULA = """
@@ -42,7 +43,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 
 def space_of(symbols: dict[str, Domain] = SYMBOLS) -> Space:
     """The space of the formula above."""
-    return build_space(SpaceDocument(FORMULA, symbols))
+    return SpaceDocument(FORMULA, symbols).space
 
 
 def score(values: Mapping[str, Value]) -> float:
@@ -53,39 +54,34 @@ def score(values: Mapping[str, Value]) -> float:
 def asked(name: str, num_trials: int, space: Space | None = None, seed: int = 0) -> list[tuple[dict[str, Value], str]]:
     """The bindings and keys that a search by the sampler `name` trains; every fourth fails, every fifth is stopped."""
     space = space or space_of()
-    study = optuna.create_study(direction="maximize")
-    return list(go_on(study, Proposer(study, space, find_sampler(name), seed), space, num_trials))
+    return list(go_on(Proposer(Study(), space, find_sampler(name), seed), space, num_trials))
 
 
-def go_on(
-    study: optuna.Study, proposer: Proposer, space: Space, num_trials: int
-) -> Iterator[tuple[dict[str, Value], str]]:
+def go_on(proposer: Proposer, space: Space, num_trials: int) -> Iterator[tuple[dict[str, Value], str]]:
     """Asks, and tells what a driver would tell, until so many are trained or nothing is new."""
-    trained: dict[str, FrozenTrial] = {}
-    while len(trained) < num_trials and (trial := proposer.ask()) is not None:
-        values = space.choose(lambda name, domain, trial=trial: suggest(trial, name, domain))
-        assert dict(trial.params) == values
+    study, num_trained = proposer.study, 0
+    while num_trained < num_trials and (trial := proposer.ask()) is not None:
+        values = trial.choose(space)
+        assert trial.values == values
         try:
-            key = space.key(values)
+            trial.keep(key=space.key(values))
         except InputError:
-            study.tell(trial, state=TrialState.PRUNED)
+            study.end(trial, "PRUNED")
             continue
-        trial.set_user_attr("key", key)
-        if key in trained:
-            trial.set_user_attr("duplicate_of", trained[key].number)
-            state = trained[key].state
-            study.tell(trial, trained[key].value if state == TrialState.COMPLETE else None, state)
+        if (known := study.known(trial)) is not None:
+            study.repeat(known, trial)
             continue
-        if len(trained) % 4 == 3:
-            trained[key] = study.tell(trial, state=TrialState.FAIL)
-        elif len(trained) % 5 == 4:
-            trial.report(score(values) - 0.1, 1)
-            trained[key] = study.tell(trial, state=TrialState.PRUNED)
+        if num_trained % 4 == 3:
+            study.end(trial, "FAIL")
         else:
-            trial.report(score(values) - 0.1, 1)
-            trial.report(score(values), 2)
-            trained[key] = study.tell(trial, score(values))
-        yield values, key
+            trial.report(score(values) - 0.1)
+            if num_trained % 5 == 4:
+                study.end(trial, "PRUNED")
+            else:
+                trial.report(score(values))
+                study.end(trial, "COMPLETE", accuracy=score(values))
+        num_trained += 1
+        yield values, space.key(values)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -112,14 +108,13 @@ def test_every_sampler_exhausts_a_small_space(name: str) -> None:
     keys = set()
     for values in space.bindings():
         keys.add(space.key(values))
-    study = optuna.create_study(direction="maximize")
-    proposer = Proposer(study, space, find_sampler(name), 0)
-    found = [key for _, key in go_on(study, proposer, space, 1000)]
+    proposer = Proposer(Study(), space, find_sampler(name), 0)
+    found = [key for _, key in go_on(proposer, space, 1000)]
     assert len(found) == len(keys)
     assert set(found) == keys
-    num_trials = len(study.trials)
+    num_trials = proposer.study.num_trials
     assert proposer.ask() is None
-    assert len(study.trials) == num_trials
+    assert proposer.study.num_trials == num_trials
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -127,58 +122,47 @@ def test_every_sampler_is_a_function_of_history_and_seed(name: str) -> None:
     """The same seed proposes the same, whether the process lived on or began anew in the middle; another does not."""
     num_trials = 14 if name == "gp" else 24
     whole = asked(name, num_trials, seed=1)
-    space, study = space_of(), optuna.create_study(direction="maximize")
-    half = list(go_on(study, Proposer(study, space, find_sampler(name), 1), space, 12))
-    assert whole[:12] == half
-    first, second = (
-        Proposer(copied, space, find_sampler(name), 1).ask() for copied in (study_like(study), study_like(study))
-    )
-    assert first is not None
-    assert second is not None
-    assert first.number == second.number
-    proposals = [space.choose(lambda n, d, t=trial: suggest(t, n, d)) for trial in (first, second)]
-    assert proposals[0] == proposals[1]
+    space, storage = space_of(), InMemoryStorage()
+    half = list(go_on(Proposer(Study(storage), space, find_sampler(name), 1), space, 12))
+    rest = list(go_on(Proposer(Study(storage), space, find_sampler(name), 1), space, num_trials - 12))
+    assert [*half, *rest][:13] == whole[:13]
     assert asked(name, num_trials, seed=2) != whole
-
-
-def study_like(study: optuna.Study) -> optuna.Study:
-    """A new study with the same trials."""
-    copied = optuna.create_study(direction="maximize")
-    copied.add_trials(study.get_trials())
-    return copied
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_what_is_under_way_is_not_proposed_again(name: str) -> None:
     """Asked twelve times before anything more is told, a sampler of ours gives twelve new architectures."""
-    space, study = space_of(), optuna.create_study(direction="maximize")
-    proposer = Proposer(study, space, find_sampler(name), 0)
-    keys = {key for _, key in go_on(study, proposer, space, 12)}
+    space = space_of()
+    proposer = Proposer(Study(), space, find_sampler(name), 0)
+    keys = {key for _, key in go_on(proposer, space, 12)}
     for _ in range(12):
         trial = proposer.ask()
         assert trial is not None
-        key = space.key(space.choose(lambda n, d, t=trial: suggest(t, n, d)))
+        key = space.key(trial.choose(space))
         assert key not in keys
         keys.add(key)
-        trial.set_user_attr("key", key)
+        trial.keep(key=key)
 
 
 def test_what_waits_in_the_queue_comes_first() -> None:
     """The published points of a space are enqueued; a sampler comes after them."""
-    study = optuna.create_study(direction="maximize")
-    study.enqueue_trial({"h": "identity", "p": 0, "q": 0})
+    study = Study()
+    values: Values = {"h": "identity", "p": 0, "q": 0}
+    study.enqueue({"point": values})
+    study.enqueue({"point": values})  # it is there
     trial = Proposer(study, space_of(), find_sampler("surrogate"), 0).ask()
     assert trial is not None
-    assert space_of().choose(lambda name, domain: suggest(trial, name, domain)) == {"h": "identity", "p": 0, "q": 0}
-    assert len(study.trials) == 1
+    assert trial.point == "point"
+    assert trial.choose(space_of()) == values
+    assert study.num_trials == 1
 
 
 @pytest.mark.parametrize("name", ["tpe", "nsga2", "cmaes"])
 def test_what_optuna_names_again_is_changed_until_it_is_new(name: str) -> None:
     """Every trial of 30 is another architecture, though by themselves all three name known ones among so many."""
-    space, study = space_of(), optuna.create_study(direction="maximize")
-    list(go_on(study, Proposer(study, space, find_sampler(name), 0), space, 30))
-    keys = [trial.user_attrs["key"] for trial in study.trials]
+    space, study = space_of(), Study()
+    list(go_on(Proposer(study, space, find_sampler(name), 0), space, 30))
+    keys = [trial.key for trial in study.records()]
     assert len(set(keys)) == len(keys) == 30
 
 
@@ -200,26 +184,34 @@ def test_a_new_candidate_near_a_known_one() -> None:
 
 def test_the_history_makes_trials_comparable() -> None:
     """A stopped trial gains what completed ones gained after its epoch (median), a failed one is as bad as the worst."""
-    study = optuna.create_study(direction="maximize")
-    ended = [({1: 0.2, 2: 0.5}, 0.5), ({1: 0.4, 2: 0.6}, 0.6), ({1: 0.3, 2: 0.9}, 0.9)]
-    for place, (reports, value) in enumerate(ended):
-        trial = study.ask()
-        trial.set_user_attr("key", f"key{place}")
-        for epoch, accuracy in reports.items():
-            trial.report(accuracy, epoch)
-        study.tell(trial, value)
-    stopped, failed, repeat, running = (study.ask() for _ in range(4))
-    for key, trial in (("stopped", stopped), ("failed", failed), ("key0", repeat), ("running", running)):
-        trial.set_user_attr("key", key)
-    stopped.report(0.1, 1)
-    study.tell(stopped, state=TrialState.PRUNED)
-    study.tell(failed, state=TrialState.FAIL)
-    repeat.set_user_attr("duplicate_of", 0)
-    study.tell(repeat, 0.5)
-    history = read_history(study, random.Random(0))
-    assert [each.value for each in history.told] == pytest.approx([0.5, 0.6, 0.9, 0.1 + 0.3, 0.1 + 0.3])
-    assert len(history.pending) == 1
-    assert history.known == {"key0", "key1", "key2", "stopped", "failed", "running"}
+    tried = [
+        TrialRecord(0, "COMPLETE", 0.5, (0.2, 0.5)),
+        TrialRecord(1, "COMPLETE", 0.6, (0.4, 0.6)),
+        TrialRecord(2, "COMPLETE", 0.9, (0.3, 0.9)),
+        TrialRecord(3, "PRUNED", 0.1, (0.1,)),
+        TrialRecord(4, "FAIL", 0.8, (0.8,)),
+        TrialRecord(5, "PRUNED"),
+    ]
+    told = history(tried, [], frozenset(), ["accuracy"], random.Random(0)).told
+    assert [each.value for each in told] == pytest.approx([0.5, 0.6, 0.9, 0.1 + 0.3, 0.1 + 0.3, 0.1 + 0.3])
+
+
+def test_the_study_tells_what_was_tried_and_what_is_under_way() -> None:
+    """Duplicates are left out, and what has not named an architecture; one under way gets the result of its original."""
+    study = Study()
+    first, original, waiting, nameless = (study.begin({"p": p}, lambda _: [0, 1, 2]) for p in (0, 1, 1, 2))
+    for trial, key in ((first, "first"), (original, "original"), (waiting, "original")):
+        trial.keep(key=key)
+        assert study.known(trial) is (original if trial is waiting else None)
+    assert study.repeat(original, waiting) == []
+    study.end(first, "COMPLETE", accuracy=0.5)
+    seen = study.history(random.Random(0))
+    assert seen == History((Observation({"p": 0}, 0.5),), ({"p": 1},), frozenset({"first", "original"}))
+    assert study.counts() == {"running": 2, "complete": 1, "pruned": 0, "fail": 0, "waiting": 0, "duplicate": 1}
+    ended = study.end(original, "FAIL", "diverged")
+    assert [(each.number, each.state, each.duplicate_of) for each in ended] == [(1, "FAIL", None), (2, "FAIL", 1)]
+    assert [(each.number, each.reason) for each in ended] == [(1, "diverged"), (2, "the same architecture as trial 1")]
+    assert list(study.under_way) == [nameless.number]
 
 
 def test_a_number_lies_between_two_knots() -> None:
@@ -277,7 +269,7 @@ def test_the_model_is_bayesian_linear_regression() -> None:
 
 def test_a_number_with_nothing_beside_it_is_not_changed() -> None:
     """Of a long range, what is near an end may be the end again: the mutant is then the parent."""
-    space = build_space(SpaceDocument("x[n] = sum(x[n-i], (i, 1, p)) + F[n](x[n-1])", {"p": Range(1, 14)}))
+    space = SpaceDocument("x[n] = sum(x[n-i], (i, 1, p)) + F[n](x[n-1])", {"p": Range(1, 14)}).space
     candidates, generator = Candidates(space), random.Random(0)
     assert {candidates.mutate({"p": 14}, generator)["p"] for _ in range(20_000)} >= {13, 14}
 
@@ -302,9 +294,7 @@ def test_an_unknown_sampler_and_a_missing_package_are_named(monkeypatch: pytest.
     """The error lists the nearest names, or the extra that brings the package."""
     with pytest.raises(InputError, match=r"did you mean 'surrogate'\? \(search.sampler\)"):
         find_sampler("surogate")
-    monkeypatch.setitem(
-        catalogue.SAMPLERS, "cmaes", OptunaSampler(lambda seed: optuna.samplers.RandomSampler(), "nowhere")
-    )
+    monkeypatch.setitem(catalogue.SAMPLERS, "cmaes", OptunaSampler("CmaEsSampler", package="nowhere"))
     with pytest.raises(InputError, match=r"needs the package nowhere; .*formulanas\[samplers\]"):
         find_sampler("cmaes")
 

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
@@ -15,19 +17,18 @@ from tiny_search import TINY_SPACE, Command, command_in, leaderboard, trials
 
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
+from formulanas.errors import InputError
 from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
 from formulanas.progress import Progress
-from formulanas.records import from_mapping
-from formulanas.search import driver
-from formulanas.search.driver import Search
-from formulanas.search.executors.work import Message
+from formulanas.search.driver import Driver
+from formulanas.search.executors.task import Message
+from formulanas.search.run import create_run, resume_run
+from formulanas.search.samplers.catalogue import find_sampler
 from formulanas.search.screening.screen import figures, reason_to_reject
-from formulanas.search.search import create_run
-from formulanas.search.space.proxy import Proxy
+from formulanas.search.search import prepare_study
+from formulanas.search.space.document import read_space
 from formulanas.search.space.settings import Limits
-from formulanas.search.space.space import read_space
-from formulanas.store.runs import find_run
 from formulanas.training.training import EpochMetrics
 
 # Python reads this at the start of every process that the program below starts: it notes each data file that is opened
@@ -95,40 +96,56 @@ def test_a_duplicate_has_the_facts_of_its_original(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     again = 'points:\n  again: {h: relu, p: 1, "a[1]": 1, q: 0}'
     (tmp_path / "space.yaml").write_text(TINY_SPACE.replace("points:", again))
-    document = read_space(tmp_path / "space.yaml")
-    run = create_run(tmp_path / "space.yaml", document, "run", None, 0, None)
-    search = Search(run, document, from_mapping(Proxy, run.settings()["proxy"], ""), 0, 3)
-    progress = Progress()
-    while (job := search.next(progress)) is not None:
+    run, settings = create_run(Path("space.yaml"), read_space(Path("space.yaml")), "run", 3, 0, None)
+    study = prepare_study(run, settings)
+    driver = Driver(run, settings, settings.space.search, study, find_sampler("random"), Progress())
+    while (task := driver.next()) is not None:
         for epoch in (1, 2):
-            metrics = EpochMetrics(epoch, 1.0, 0.1, 1.0, job[0] / 100, 0.0)
-            search.handle(progress, job[0], Message("epoch", metrics))
-        search.handle(progress, job[0], Message("done"))
+            metrics = EpochMetrics(epoch, 1.0, 0.1, 1.0, task.number / 100, 0.0)
+            driver.handle(task.number, Message("epoch", metrics, {"latency": 2.0} if epoch == 1 else {}))
+        driver.handle(task.number, Message("done"))
     found = trials(tmp_path, "run")
     assert [trial["point"] for trial in found] == ["again", "plain", "resnet", None]
     assert [trial["duplicate_of"] for trial in found] == [None, None, 0, None]
-    for name in ("key", "state", "value", "formula", "params", "macs", "growth", "variance"):
+    for name in ("key", "state", "value", "formula", "params", "macs", "growth", "variance", "latency"):
         assert found[2][name] == found[0][name] is not None
 
 
-def test_ctrl_c_before_the_first_trial_leaves_a_run_to_go_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While its folder is made, too: what the command then says, --resume, finds it and its points."""
+def test_a_run_is_whole_from_the_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while its folder is made leaves no run; after that, --resume finds it, and its points come first."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "space.yaml").write_text(TINY_SPACE)
-    document = read_space(tmp_path / "space.yaml")
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(driver, "enqueue_points", interrupt)
+        patch.setattr(Path, "rename", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            create_run(tmp_path / "space.yaml", document, "run", None, 0, None)
-    run = find_run("run")
-    search = Search(run, document, from_mapping(Proxy, run.settings()["proxy"], ""), 0, 5)
-    assert [trial.user_attrs["point"] for trial in search.study.trials] == ["plain", "resnet"]
+            create_run(Path("space.yaml"), read_space(Path("space.yaml")), "run", None, 0, None)
+    assert list((tmp_path / "runs").iterdir()) == []
+    made = create_run(Path("space.yaml"), read_space(Path("space.yaml")), "run", None, 0, None)
+    run, settings = resume_run(None, Path("space.yaml"))
+    assert (run, settings) == made
+    study = prepare_study(run, settings)
+    assert [study.ask().point for _ in range(study.num_waiting)] == ["plain", "resnet"]
+    with pytest.raises(InputError, match=r"the run run exists; go on with it by --resume"):
+        create_run(Path("space.yaml"), read_space(Path("space.yaml")), "run", None, 0, None)
+
+
+def test_starts_at_once_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight searches of one space that start at the same moment are eight runs, with the next free numbers."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.yaml").write_text(TINY_SPACE)
+    document = read_space(Path("space.yaml"))
+    barrier = threading.Barrier(8)
+
+    def start(_: int) -> str:
+        barrier.wait()
+        return create_run(Path("space.yaml"), document, None, None, 0, None)[0].name
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(start, range(8))) == [f"space-{number}" for number in range(1, 9)]
 
 
 def test_candidates_over_the_limits_are_pruned_untrained_with_the_reason(finished_run: Path) -> None:
@@ -194,9 +211,11 @@ def test_confirmation_decides(finished_run: Path) -> None:
 
 
 def test_a_seed_makes_a_run_repeatable(finished_run: Path) -> None:
-    """The same seed and one worker give the same leaderboard to the last digit."""
-    result = command_in(finished_run)("search", "space.yaml", "--name", "again", "--seed", "3", "--workers", "1")
+    """The same seed and one worker give the same leaderboard to the last digit, which --json prints as it is kept."""
+    again = ("search", "space.yaml", "--name", "again", "--seed", "3", "--workers", "1", "--json")
+    result = command_in(finished_run)(*again)
     assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == json.loads((finished_run / "runs/again/leaderboard.json").read_text())
     assert leaderboard(finished_run, "again") == leaderboard(finished_run, "first")
 
 

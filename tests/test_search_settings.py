@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -17,11 +18,14 @@ from formulanas.formula.bind import bind
 from formulanas.formula.published import bind_formula
 from formulanas.network.network import build
 from formulanas.records import from_mapping
+from formulanas.search.confirmation import choose
 from formulanas.search.screening.costs import measure, memory
+from formulanas.search.space.document import SpaceDocument
 from formulanas.search.space.proxy import resolve_proxy
-from formulanas.search.space.settings import Budget, ProxySettings, SearchSettings
-from formulanas.search.space.space import SpaceDocument, build_space
+from formulanas.search.space.settings import Budget, ConfirmSettings, ProxySettings, SearchSettings
+from formulanas.statistics.leaderboard import rank
 from formulanas.store.runs import Run, with_changes
+from formulanas.store.trials import TrialRecord
 
 SHORT = ("--set", "confirm.seeds=2", "--set", "confirm.top=1", "--set", "proxy.recipe.epochs=2")
 
@@ -32,6 +36,12 @@ def run(folder: Path, name: str, *settings: str) -> Command:
     result = command("search", "space.yaml", "--name", name, *SHORT, *arguments)
     assert result.exit_code == 0, result.stderr
     return command
+
+
+def completed(number: int, value: float, **facts: Any) -> TrialRecord:
+    """A trial that was trained to its end."""
+    known: dict[str, Any] = {"formula": "", "key": str(number), "params": 1, "macs": 1, "seconds": 1.0}
+    return TrialRecord(number, "COMPLETE", value, **(known | facts))
 
 
 def test_several_objectives_have_true_states(tmp_path: Path) -> None:
@@ -60,16 +70,8 @@ def test_several_objectives_have_true_states(tmp_path: Path) -> None:
 
 def test_the_pareto_front_by_hand() -> None:
     """Of (0.9, 10), (0.8, 5), (0.7, 7) the third is beaten in both; the first two are not."""
-    from formulanas.statistics.leaderboard import rank
-
-    documents = [
-        {
-            "state": "COMPLETE", "duplicate_of": None, "key": str(at), "value": value, "formula": "", "point": None,
-            "number": at, "params": params, "macs": 1, "seconds": 1.0, "backbone": None,
-        }
-        for at, (value, params) in enumerate([(0.9, 10), (0.8, 5), (0.7, 7)])
-    ]  # fmt: skip
-    assert [row.front for row in rank(documents, [], {})] == [True, True, False]
+    done = [completed(at, value, params=params) for at, (value, params) in enumerate([(0.9, 10), (0.8, 5), (0.7, 7)])]
+    assert [row.front for row in rank(done, [], {})] == [True, True, False]
 
 
 def test_what_exceeds_a_measured_limit_is_not_trained(tmp_path: Path) -> None:
@@ -93,20 +95,11 @@ def test_what_exceeds_a_measured_limit_is_not_trained(tmp_path: Path) -> None:
 
 def test_the_best_is_within_the_limits() -> None:
     """A baseline beyond them comes last whatever its accuracy, and is on no front; the confirmation's top leaves it out."""
-    from formulanas.search.confirm import choose
-    from formulanas.search.space.settings import ConfirmSettings
-    from formulanas.statistics.leaderboard import rank
-
-    documents = [
-        {
-            "state": "COMPLETE", "duplicate_of": None, "key": str(at), "value": value, "formula": "", "point": point,
-            "number": at, "params": 1, "macs": 1, "seconds": 1.0, "backbone": None, "beyond": beyond,
-        }
-        for at, (value, point, beyond) in enumerate([(0.9, "big", "7 parameters"), (0.8, None, None), (0.7, "small", None)])
-    ]  # fmt: skip
-    rows = rank(documents, [], {})
+    facts = [(0.9, "big", "7 parameters"), (0.8, None, None), (0.7, "small", None)]
+    done = [completed(at, value, point=point, beyond=beyond) for at, (value, point, beyond) in enumerate(facts)]
+    rows = rank(done, [], {})
     assert [(row.trial, row.front) for row in rows] == [(1, True), (2, False), (0, False)]
-    chosen = choose(documents, ConfirmSettings(top=1, points=1, seeds=1), Backbone((4,), (1,)))
+    chosen = choose(done, ConfirmSettings(top=1, points=1, seeds=1), Backbone((4,), (1,)))
     assert [each.key for each in chosen] == ["1", "0"]
 
 
@@ -195,9 +188,7 @@ def test_settings_say_what_is_wrong(kind: type, settings: dict[str, object], wor
 
 def test_a_trial_of_other_blocks_is_another_architecture() -> None:
     """The key has the number of blocks, and the backbone is the proxy's with that depth."""
-    space = build_space(
-        SpaceDocument(formula=bind_formula("resnet").text, symbols={"blocks": [1, 3]}, points={"one": {"blocks": 1}})
-    )
+    space = SpaceDocument(bind_formula("resnet").text, {"blocks": [1, 3]}, {"one": {"blocks": 1}}).space
     assert space.key({"blocks": 1}) != space.key({"blocks": 3})
     base = Backbone((8, 16), (2, 2))
     assert space.backbone({"blocks": 3}, base).depths == (3, 3)

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from formulanas.cli.options import FILE, answer, as_json, data_dir, interruptible, pairs, progress, settings
-from formulanas.errors import InputError
 
 
 @click.command()
@@ -46,29 +45,24 @@ def search(
     from formulanas.progress import plain
     from formulanas.records import write_text
     from formulanas.report.leaderboard import search_lines
+    from formulanas.search.executors.choice import Workers
+    from formulanas.search.search import SearchOptions
     from formulanas.search.search import search as run_search
     from formulanas.store.runs import RUNS_DIR
 
-    if resume and (settings or dataset or data_dir):
-        raise InputError("a resumed run keeps its settings (study.yaml); only --trials and its executor can be new")
+    options = SearchOptions(
+        name=name,
+        trials=trials,
+        seed=seed,
+        dataset=dataset,
+        data_dir=data_dir,
+        overrides=pairs(settings, "--set"),
+        resume=resume,
+        workers=Workers(executor, workers, address, gpus),
+    )
     started = time.monotonic()
     with interruptible("what was finished is kept. Go on by the same command with --resume."):
-        board = run_search(
-            space,
-            name=name,
-            trials=trials,
-            seed=seed,
-            workers=workers,
-            executor=executor,
-            address=address,
-            gpus=gpus,
-            dataset=dataset,
-            data_dir=data_dir,
-            overrides=pairs(settings, "--set"),
-            resume=resume,
-            progress=progress(),
-        )
+        board = run_search(space, options, progress())
     lines = list(search_lines(board, time.monotonic() - started))
     write_text(RUNS_DIR / board.run / "leaderboard.txt", "".join(f"{plain(line)}\n" for line in lines))
-    rows = [row.to_json() for row in board.rows]
-    answer(as_json, {"run": board.run, "trials": board.trials, "verdict": board.verdict, "rows": rows}, lines)
+    answer(as_json, board.to_json(), lines)

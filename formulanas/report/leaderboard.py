@@ -1,16 +1,14 @@
 """The leaderboard of a search for a reader: the published points marked, and how far it is to be trusted."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from formulanas.progress import Line, Styled, duration
 from formulanas.statistics.leaderboard import Contender
-
-if TYPE_CHECKING:
-    from formulanas.search.search import Leaderboard
+from formulanas.statistics.outcome import Leaderboard
 
 
-def search_lines(board: "Leaderboard", seconds: float) -> Iterator[Line]:
+def search_lines(board: Leaderboard, seconds: float) -> Iterator[Line]:
     """The outcome of a search that took so long: the leaderboard, what may be said of the winner, and the audit."""
     yield ""
     yield from leaderboard_lines(board.rows)

@@ -5,31 +5,26 @@ from typing import Any
 
 from formulanas.formula.published import published_names
 from formulanas.progress import Line, Styled
-from formulanas.records import read_json
 from formulanas.statistics.leaderboard import rank
 from formulanas.store.runs import Run, is_locked
+from formulanas.store.trials import begun_trials, read_confirmations, read_trials
 
 
 def run_status(run: Run) -> dict[str, Any]:
     """The state of a run as `status --json` prints it."""
-    trials = [read_json(path) for path in sorted(run.folder.glob("trials/*/trial.json"))]
-    begun = len(list(run.folder.glob("trials/*/metrics.jsonl")))
+    trials, confirmations = read_trials(run), read_confirmations(run)
     searching = is_locked(run.folder)
-    trained = [trial for trial in trials if trial["duplicate_of"] is None]
     counts: dict[str, int] = {}
     for trial in trials:
-        state = "duplicate" if trial["duplicate_of"] is not None else trial["state"].lower()
+        state = "duplicate" if trial.duplicate_of is not None else trial.state.lower()
         counts[state] = counts.get(state, 0) + 1
-    ended = sum(run.trial_file(trial["number"]).with_name("metrics.jsonl").is_file() for trial in trials)
-    counts["running"] = begun - ended
-    confirmations = [read_json(path) for path in sorted(run.folder.glob("confirm/*.json"))]
-    rows = rank(trained, confirmations, published_names())
-    settings = run.settings()
+    counts["running"] = len(begun_trials(run) - {trial.number for trial in trials})
+    rows = rank(trials, confirmations, published_names())
     return {
         "run": run.name,
         "state": "running" if searching else "finished" if run.is_finished else "interrupted",
         "trials": counts,
-        "asked": settings.get("trials"),
+        "asked": run.settings().get("trials"),
         "confirmed": len(confirmations),
         "best": rows[0].to_json() if rows and not rows[0].beyond else None,
     }

@@ -1,12 +1,13 @@
 """The audit of a search: how far its proxy, its predictors and its winner are to be trusted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
 from formulanas.statistics.agreement import Agreement, agreement
-from formulanas.statistics.leaderboard import Contender, Documents, accuracies, completed, paired
+from formulanas.statistics.leaderboard import Contender, accuracies, paired
+from formulanas.store.trials import ConfirmationRecord, TrialRecord, completed
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,16 @@ class Audit:
             yield f"{name:<12} before training: {order.statement}"
 
 
-def proxy_agreement(trials: Documents, confirmations: Documents) -> Agreement | None:
+def proxy_agreement(trials: Iterable[TrialRecord], confirmations: Iterable[ConfirmationRecord]) -> Agreement | None:
     """The proxy's order of the confirmed candidates beside that of their confirmed means."""
     confirmed = accuracies(confirmations)
-    proxies = {trial["key"]: trial["value"] for trial in completed(trials) if trial["key"] in confirmed}
+    proxies = {trial.key: trial.value for trial in completed(trials) if trial.key in confirmed}
     return agreement(list(proxies.values()), [fmean(confirmed[key].values()) for key in proxies])
 
 
-def winner_probabilities(contenders: Sequence[Contender], confirmations: Documents) -> dict[str, float]:
+def winner_probabilities(
+    contenders: Sequence[Contender], confirmations: Iterable[ConfirmationRecord]
+) -> dict[str, float]:
     """The probability that the winner is better than each confirmed named contender, by name."""
     values = accuracies(confirmations)
     probabilities = {}

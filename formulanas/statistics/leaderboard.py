@@ -6,8 +6,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from formulanas.statistics.differences import Difference, difference
-
-Documents = Iterable[Mapping[str, Any]]
+from formulanas.store.trials import ConfirmationRecord, TrialRecord, completed
 
 
 @dataclass(frozen=True)
@@ -46,38 +45,41 @@ class Contender:
 
 
 def rank(
-    trials: Documents, confirmations: Documents, names: Mapping[str, str], costs: Sequence[str] = ("params",)
+    trials: Iterable[TrialRecord],
+    confirmations: Iterable[ConfirmationRecord],
+    names: Mapping[str, str],
+    costs: Sequence[str] = ("params",),
 ) -> list[Contender]:
-    """The contenders, best first, from the documents of trials and confirmations; `names` maps keys.
+    """The contenders, best first, from trials and confirmations; `names` maps keys.
 
     What exceeds the limits of the space comes last. The Pareto front is that of the accuracy over the `costs`, among
     contenders that are equally confirmed and keep them.
     """
-    confirmed: dict[str, list[Mapping[str, Any]]] = {}
-    for document in confirmations:
-        if document["value"] is not None:
-            confirmed.setdefault(document["key"], []).append(document)
+    confirmed: dict[str, list[tuple[float, float]]] = {}
+    for confirmation in confirmations:
+        if confirmation.value is not None:
+            confirmed.setdefault(confirmation.key, []).append((confirmation.value, confirmation.seconds))
     contenders = []
     for trial in completed(trials):
-        results = confirmed.get(trial["key"], [])
-        values = [result["value"] for result in results] or [trial["value"]]
+        results = confirmed.get(trial.key, [])
+        values, seconds = zip(*(results or [(trial.value, trial.seconds)]), strict=True)
         contenders.append(
             Contender(
-                formula=trial["formula"],
-                name=trial["point"] or names.get(trial["key"]),
-                key=trial["key"],
-                trial=trial["number"],
+                formula=trial.formula,
+                name=trial.point or names.get(trial.key),
+                key=trial.key,
+                trial=trial.number,
                 confirmed=bool(results),
                 mean=fmean(values),
                 deviation=stdev(values) if len(values) > 1 else None,
                 n=len(values),
-                params=trial["params"],
-                macs=trial["macs"],
-                seconds=fmean([result["seconds"] for result in results] or [trial["seconds"]]),
-                backbone=trial.get("backbone"),
-                latency=trial.get("latency"),
-                memory=trial.get("memory"),
-                beyond=trial.get("beyond"),
+                params=trial.params,
+                macs=trial.macs,
+                seconds=fmean(seconds),
+                backbone=trial.backbone,
+                latency=trial.latency,
+                memory=trial.memory,
+                beyond=trial.beyond,
             )
         )
     contenders = [
@@ -87,21 +89,16 @@ def rank(
     return sorted(contenders, key=lambda one: (one.beyond is not None, not one.confirmed, -one.mean, one.trial))
 
 
-def completed(trials: Documents) -> list[Mapping[str, Any]]:
-    """The trials that were trained to the end, each architecture once."""
-    return [trial for trial in trials if trial["state"] == "COMPLETE" and trial["duplicate_of"] is None]
-
-
-def accuracies(confirmations: Documents) -> dict[str, dict[int, float]]:
+def accuracies(confirmations: Iterable[ConfirmationRecord]) -> dict[str, dict[int, float]]:
     """The accuracies of confirmed candidates in percent, by key and draw; all candidates share the split of a draw."""
     values: dict[str, dict[int, float]] = {}
-    for document in confirmations:
-        if document["value"] is not None:
-            values.setdefault(document["key"], {})[document["draw"]] = 100 * document["value"]
+    for confirmation in confirmations:
+        if confirmation.value is not None:
+            values.setdefault(confirmation.key, {})[confirmation.draw] = 100 * confirmation.value
     return values
 
 
-def verdict(contenders: Sequence[Contender], confirmations: Documents) -> str:
+def verdict(contenders: Sequence[Contender], confirmations: Iterable[ConfirmationRecord]) -> str:
     """What may be said of the winner against the best other confirmed contender, and the best named one."""
     values = accuracies(confirmations)
     others = [rival for rival in contenders[1:] if rival.confirmed]

@@ -12,7 +12,7 @@ from formulanas.errors import InputError, unknown_name
 from formulanas.records import from_mapping, read_json, read_yaml, to_plain
 
 RUNS_DIR = Path("runs")
-STUDY_FILE, LEADERBOARD_FILE, TRIAL_FILE = "study.yaml", "leaderboard.json", "trial.json"
+STUDY_FILE, LEADERBOARD_FILE = "study.yaml", "leaderboard.json"
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,6 @@ class Run:
         if not self.is_finished:
             raise InputError(f"the run {self.name} has no leaderboard yet; finish it by `formulanas search --resume`")
         return read_json(self.folder / LEADERBOARD_FILE)
-
-    def trial_file(self, number: int) -> Path:
-        """The document of one trial."""
-        return self.folder / "trials" / f"{number:04}" / TRIAL_FILE
-
-    def trial(self, number: int) -> dict[str, Any]:
-        """The document of one trial that has ended."""
-        if not self.trial_file(number).is_file():
-            ended = sorted(int(path.parent.name) for path in self.folder.glob(f"trials/*/{TRIAL_FILE}"))
-            have = f"its trials are {ended[0]} to {ended[-1]}" if ended else "none has ended yet"
-            raise InputError(f"the run {self.name} has no ended trial {number}; {have}")
-        return read_json(self.trial_file(number))
 
 
 def runs() -> list[Run]:

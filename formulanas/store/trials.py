@@ -50,6 +50,23 @@ class TrialRecord:
         return self.key is not None and self.duplicate_of is None and (self.state != "PRUNED" or bool(self.epochs))
 
 
+@dataclass(frozen=True, kw_only=True)
+class CompletedTrial(TrialRecord):
+    """One that was trained to its end, and is no duplicate: what is None of others is known of it."""
+
+    value: float
+    formula: str
+    key: str
+    params: int
+    macs: int
+    seconds: float
+
+
+def completed(trials: Iterable[TrialRecord]) -> list[CompletedTrial]:
+    """The trials that were trained to the end, each architecture once."""
+    return [CompletedTrial(**vars(trial)) for trial in trials if trial.is_completed]
+
+
 @dataclass(frozen=True)
 class ConfirmationRecord:
     """A training that confirms a candidate; `draw` counts its seeds, and `value` is None where it failed."""
@@ -103,6 +120,11 @@ def write_metrics(run: Run, number: int, epochs: Iterable[Mapping[str, Any]]) ->
     lines = [json.dumps(each) + "\n" for each in epochs]
     with path.open("a" if lines else "w") as file:
         file.writelines(lines)
+
+
+def write_error(run: Run, number: int, text: str) -> None:
+    """Keeps what is known of the error that ended a trial."""
+    (trial_folder(run, number) / "error.txt").write_text(text)
 
 
 def confirmation_file(run: Run, key: str, draw: int) -> Path:

@@ -6,101 +6,98 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import TracebackType
 
 import torch
 
-from formulanas.progress import Progress
-from formulanas.search.executors.work import Message, Task, Work
-from formulanas.search.executors.worker import READY, work
+from formulanas.search.executors.task import Message, Task, TaskSource
+from formulanas.search.executors.worker import READY, serve
 from formulanas.search.space.proxy import Proxy
 
 POLL_SECONDS = 0.2
 
 
 @dataclass
-class _Member:
+class _WorkerProcess:
     process: BaseProcess
     connection: Connection
     device: str
     ready: bool = False
-    number: int | None = None  # of the task under way
+    task: Task | None = None  # under way
+
+    def send(self, what: Task | bool) -> None:
+        with suppress(OSError):  # it died since; `messages` finds out and says so
+            self.connection.send(what)
 
 
 class WorkerPool:
-    """`num_workers` processes, each training one task at a time."""
+    """Up to `num_workers` processes, each training one task at a time; they start with their first tasks."""
 
     def __init__(self, proxy: Proxy, num_workers: int, num_threads: int = 1) -> None:
         self.proxy, self.num_workers, self.num_threads = proxy, num_workers, num_threads
+        self.place = f"{proxy.device}, {num_workers} worker(s)"
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["formulanas.search.executors.worker"])
-        gpus = torch.cuda.device_count() if proxy.device == "cuda" else 0
-        devices = [f"cuda:{i % gpus}" if gpus else "cpu" for i in range(num_workers)]
-        self.members: list[_Member] = [self.start(device) for device in devices]
+        self.workers: list[_WorkerProcess] = []
 
-    def start(self, device: str) -> _Member:
+    def run(self, source: TaskSource) -> None:
+        """Does all tasks of a source."""
+        while True:
+            while self._has_room() and (task := source.next()) is not None:
+                worker = self._idle()
+                worker.task = task
+                worker.send(task)
+            if not any(worker.task for worker in self.workers):
+                return
+            for worker, task, message in self._messages():
+                go_on = source.handle(task.number, message)
+                if message.kind == "epoch":
+                    worker.send(go_on)
+
+    def _has_room(self) -> bool:
+        return len(self.workers) < self.num_workers or any(worker.task is None for worker in self.workers)
+
+    def _idle(self) -> _WorkerProcess:
+        for worker in self.workers:
+            if worker.task is None:
+                return worker
+        gpus = torch.cuda.device_count() if self.proxy.device == "cuda" else 0
+        self.workers.append(self._start(f"cuda:{len(self.workers) % gpus}" if gpus else "cpu"))
+        return self.workers[-1]
+
+    def _start(self, device: str) -> _WorkerProcess:
         ours, theirs = self.context.Pipe()
         arguments = (theirs, self.proxy, device, self.num_threads)
-        process = self.context.Process(target=work, args=arguments, daemon=True)
+        process = self.context.Process(target=serve, args=arguments, daemon=True)
         process.start()
         theirs.close()
-        return _Member(process, ours, device)
+        return _WorkerProcess(process, ours, device)
 
-    def run(self, work: Work, progress: Progress) -> None:
-        """Does all of `work`."""
-        while True:
-            while (idle := next((each for each in self.members if each.number is None), None)) is not None:
-                job = work.next(progress)
-                if job is None:
-                    break
-                self.submit(idle, *job)
-            if all(each.number is None for each in self.members):
-                return
-            for member, number, message in self.messages():
-                go_on = work.handle(progress, number, message)
-                if message.kind == "epoch":
-                    with suppress(OSError):  # it died since; `messages` finds out and says so
-                        member.connection.send(go_on)
-
-    def submit(self, member: _Member, number: int, task: Task) -> None:
-        member.number = number
-        with suppress(OSError):  # as above
-            member.connection.send(task)
-
-    def messages(self) -> Iterator[tuple[_Member, int, Message]]:
+    def _messages(self) -> Iterator[tuple[_WorkerProcess, Task, Message]]:
         """What is said of tasks under way, after POLL_SECONDS at most; a task whose worker died says `died`."""
-        for connection in wait([member.connection for member in self.members], POLL_SECONDS):
-            place = next(i for i, member in enumerate(self.members) if member.connection is connection)
-            member = self.members[place]
+        for connection in wait([worker.connection for worker in self.workers], POLL_SECONDS):
+            place = next(i for i, worker in enumerate(self.workers) if worker.connection is connection)
+            worker = self.workers[place]
             try:
-                message = member.connection.recv()
+                message = worker.connection.recv()
             except (EOFError, OSError):
-                member.process.join(5)
-                message = Message("died", reason=f"the worker process ended with code {member.process.exitcode}")
-                if not member.ready:
+                worker.process.join(5)
+                message = Message("died", reason=f"the worker process ended with code {worker.process.exitcode}")
+                if not worker.ready:
                     raise RuntimeError(f"a worker could not start: {message.reason}") from None
-                self.members[place] = self.start(member.device)
+                self.workers[place] = self._start(worker.device)
             if message == READY:
-                member.ready = True
+                worker.ready = True
                 continue
-            number = member.number
+            task = worker.task
             if message.kind != "epoch":
-                member.number = None
-            if number is not None:
-                yield member, number, message
+                worker.task = None
+            if task is not None:
+                yield worker, task, message
 
     def close(self) -> None:
         """Ends all workers at once."""
-        for member in self.members:
-            member.process.kill()
-        for member in self.members:
-            member.process.join()
-            member.connection.close()
-
-    def __enter__(self) -> "WorkerPool":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        for worker in self.workers:
+            worker.process.kill()
+        for worker in self.workers:
+            worker.process.join()
+            worker.connection.close()

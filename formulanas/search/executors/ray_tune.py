@@ -32,8 +32,7 @@ from ray.tune.search import Searcher
 from ray.util.metrics import Gauge
 
 from formulanas.errors import InputError
-from formulanas.progress import Progress
-from formulanas.search.executors.work import Message, Task, Work
+from formulanas.search.executors.task import Message, Task, TaskSource
 from formulanas.search.executors.worker import Worker
 from formulanas.search.space.proxy import Proxy, default_workers
 
@@ -102,32 +101,31 @@ def _ours() -> Iterator[None]:
         raise _DriverError(error) from error
 
 
-class _Desk:
-    """Where Tune's searcher, scheduler and callback meet: who has which training, by Tune's name of the trial."""
+class _Assignments:
+    """Where Tune's searcher, scheduler and callback meet: who has which task, by Tune's name of the trial."""
 
-    def __init__(self, work: Work, progress: Progress) -> None:
-        self.work, self.progress = work, progress
-        self.jobs: dict[str, tuple[int, Task]] = {}
-        self.again: list[tuple[int, Task]] = []  # never begun: not to be held against them
+    def __init__(self, source: TaskSource) -> None:
+        self.source = source
+        self.tasks: dict[str, Task] = {}
+        self.again: list[Task] = []  # never begun: not to be held against them
         self.begun: dict[str, Any] = {}  # the handles of the actors
         self.errors: dict[str, list[str]] = {}  # the lines of what Ray says of a loss
         self.false_starts = 0
         self.num_ended = 0
 
     def next(self, name: str) -> Task | None:
-        job = self.again.pop(0) if self.again else self.work.next(self.progress)
-        if job is None:
-            return None
-        self.jobs[name] = job
-        return job[1]
+        task = self.again.pop(0) if self.again else self.source.next()
+        if task is not None:
+            self.tasks[name] = task
+        return task
 
     def begin(self, name: str, actor: Any) -> None:
         self.false_starts = 0
         self.begun[name] = actor
-        actor.train = actor.train.options(name=self.jobs[name][1].name)  # what the dashboard shows for its epochs
+        actor.train = actor.train.options(name=self.tasks[name].name)  # what the dashboard shows for its epochs
 
     def say(self, name: str, message: Message) -> bool:
-        return self.work.handle(self.progress, self.jobs[name][0], message)
+        return self.source.handle(self.tasks[name].number, message)
 
     def end(self, name: str, message: Message | None) -> None:
         """Ends a training, with what it said last; None where its worker is gone."""
@@ -137,41 +135,41 @@ class _Desk:
             self.say(name, message or Message("died", reason=f"the worker was lost: {error[0].rstrip('.')}"))
             self.num_ended += 1
         else:
-            self.again.append(self.jobs[name])
+            self.again.append(self.tasks[name])
             self.false_starts += 1
             if self.false_starts == MAX_STARTS:
                 raise InputError(f"no worker can start: {error[-1]}")
-        del self.jobs[name]
+        del self.tasks[name]
 
-    def take_back(self) -> None:
+    def take_back(self, reason: str) -> None:
         """Everything in hand is to be given again."""
-        self.again += [job for name, job in self.jobs.items() if name not in self.begun]
+        self.again += [task for name, task in self.tasks.items() if name not in self.begun]
         for name in self.begun:
-            self.say(name, Message("died", reason="Ray Tune had a fault"))
-        self.jobs, self.begun, self.errors = {}, {}, {}
+            self.say(name, Message("died", reason=reason))
+        self.tasks, self.begun, self.errors = {}, {}, {}
 
 
-class _Desked:
-    def __init__(self, desk: _Desk) -> None:
+class _Assigned:
+    def __init__(self, assignments: _Assignments) -> None:
         super().__init__()
-        self.desk = desk
+        self.assignments = assignments
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune keeps what it may restore; nothing is restored from there
 
 
-class _Proposals(_Desked, Searcher):
+class _Proposals(_Assigned, Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # FINISHED is a str
         with _ours():
-            task = self.desk.next(trial_id)
+            task = self.assignments.next(trial_id)
         if task is None:
-            return None if self.desk.jobs else Searcher.FINISHED
+            return None if self.assignments.tasks else Searcher.FINISHED
         return {"task": task}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         message: Message | None = None if error or result is None else result["message"]
         with _ours():
-            self.desk.end(trial_id, Message("done") if message and message.kind == "epoch" else message)
+            self.assignments.end(trial_id, Message("done") if message and message.kind == "epoch" else message)
 
     def save(self, checkpoint_path: str) -> None:
         pass
@@ -180,24 +178,24 @@ class _Proposals(_Desked, Searcher):
         raise RuntimeError("the study on disk is what a search goes on from; Ray Tune's own state is never restored")
 
 
-class _Decisions(_Desked, FIFOScheduler):
+class _Decisions(_Assigned, FIFOScheduler):
     def on_trial_result(self, controller: object, trial: Trial, result: dict[str, Any]) -> str:
         with _ours():
-            go_on = self.desk.say(trial.trial_id, result["message"])
+            go_on = self.assignments.say(trial.trial_id, result["message"])
         return FIFOScheduler.CONTINUE if go_on else FIFOScheduler.STOP
 
     def on_trial_error(self, controller: object, trial: Trial) -> None:
         lines = Path(trial.error_file).read_text().splitlines()[1:]  # the first is a date
-        self.desk.errors[trial.trial_id] = [line for line in lines if line.strip()]
+        self.assignments.errors[trial.trial_id] = [line for line in lines if line.strip()]
 
 
-class _Beginnings(_Desked, tune.Callback):
+class _Beginnings(_Assigned, tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
-        self.desk.begin(trial.trial_id, trial.temporary_state.ray_actor)
+        self.assignments.begin(trial.trial_id, trial.temporary_state.ray_actor)
 
 
 class RayExecutor:
-    """Does work through Ray Tune, on the cluster at `address` or on this machine; `gpus` is for each trial.
+    """Does tasks through Ray Tune, on the cluster at `address` or on this machine; `gpus` is for each trial.
 
     Without `workers`, as many trials run side by side as the cluster has room for. `place` says where that is.
     """
@@ -207,46 +205,45 @@ class RayExecutor:
     def __init__(self, proxy: Proxy, run: str, workers: int | None, address: str | None, gpus: float) -> None:
         self.proxy = replace(proxy, data_dir=str(Path(proxy.data_dir).absolute()))
         self.name, self.workers, self.address, self.gpus = run, workers, address, gpus
-        self.connect()
 
     def connect(self) -> None:
         """Connects this process to the cluster. Raises InputError where there is none, or it has no room."""
         fit = int(default_workers() / self.gpus) if self.gpus else default_workers()
-        self.place = connect(self.address, self.workers or fit)
+        place = connect(self.address, self.workers or fit)
         room = ray.cluster_resources()  # type: ignore[no-untyped-call]
         fit = int(min(room.get("CPU", 0), room.get("GPU", 0) / self.gpus if self.gpus else room.get("CPU", 0)))
         if fit < 1:
             raise InputError(f"a trial needs 1 CPU and {self.gpus:g} GPUs, but the Ray cluster has {room} (--gpus)")
         self.num_workers = self.workers or fit
+        self.place = f"{self.proxy.device}, {self.num_workers} worker(s) of Ray {place}"
 
-    def run(self, work: Work, progress: Progress) -> None:
-        """Does all of `work`."""
-        desk = _Desk(work, progress)
+    def run(self, source: TaskSource) -> None:
+        """Does all tasks of a source."""
+        assignments = _Assignments(source)
         faults = 0
         while True:
-            ended = desk.num_ended
+            ended = assignments.num_ended
             try:
-                self.tune(desk)
+                self.tune(assignments)
                 return
             except _DriverError as error:
                 raise error.cause from None
             except Exception as error:  # Tune's own books no longer agree: a new one, and what it had in hand again
-                faults = 1 if desk.num_ended > ended else faults + 1
+                faults = 1 if assignments.num_ended > ended else faults + 1
                 if faults == MAX_FAULTS:
                     raise
-                progress.line(f"Ray Tune is started again: {type(error).__name__}: {error}")
                 ray.shutdown()  # with it goes what the old one had reserved
                 self.connect()
-                desk.take_back()
+                assignments.take_back(f"Ray Tune had a fault, {type(error).__name__}: {error}")
 
-    def tune(self, desk: _Desk) -> None:
+    def tune(self, assignments: _Assignments) -> None:
         with tempfile.TemporaryDirectory() as folder:
             tuner = tune.Tuner(
                 self.trainable,
                 param_space={"proxy": self.proxy, "run": self.name, "gpus": self.gpus},
                 tune_config=tune.TuneConfig(
-                    search_alg=_Proposals(desk),
-                    scheduler=_Decisions(desk),
+                    search_alg=_Proposals(assignments),
+                    scheduler=_Decisions(assignments),
                     num_samples=-1,
                     max_concurrent_trials=self.num_workers,
                     reuse_actors=True,
@@ -255,7 +252,7 @@ class RayExecutor:
                 run_config=tune.RunConfig(
                     name=self.name,
                     storage_path=folder,
-                    callbacks=[_Beginnings(desk)],
+                    callbacks=[_Beginnings(assignments)],
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     verbose=0,
@@ -270,7 +267,9 @@ def ray_executor(
 ) -> Iterator[RayExecutor]:
     """A Ray executor until the end of the block; without `gpus`, a trial has one where the proxy trains on GPUs."""
     with redirect_stdout(sys.stderr):  # Ray tells there what happens to its processes; stdout is the caller's
+        executor = RayExecutor(proxy, run, workers, address, float(proxy.device == "cuda") if gpus is None else gpus)
         try:
-            yield RayExecutor(proxy, run, workers, address, float(proxy.device == "cuda") if gpus is None else gpus)
+            executor.connect()
+            yield executor
         finally:
             ray.shutdown()

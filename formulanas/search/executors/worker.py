@@ -5,17 +5,14 @@ import signal
 import traceback
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Literal
 
 import torch
 
-from formulanas.architecture.architecture import Architecture
 from formulanas.data.images import LabelledImages, split
-from formulanas.data.training_set import read_training_set
 from formulanas.formula.bind import bind
 from formulanas.network.network import build
-from formulanas.search.executors.work import Message, Task
+from formulanas.search.executors.task import Message, Task
 from formulanas.search.screening.costs import COST_IMAGES, exceeded, measure
 from formulanas.search.space.proxy import Proxy
 from formulanas.seeds import derive_seed
@@ -34,14 +31,14 @@ class Worker:
         self.proxy, self.device = proxy, torch.device(device)
         if self.device.index is not None:
             torch.cuda.set_device(self.device)
-        self.data = read_training_set(proxy.dataset, Path(proxy.data_dir)).to(self.device)
+        self.data = proxy.images().to(self.device)
         self.split: tuple[int, LabelledImages, LabelledImages] | None = None
 
     def train(self, task: Task) -> Iterator[Message]:
         """Trains a task, with a message after every epoch and one for its end."""
         try:
             data, validation = self.parts(task.split_seed)
-            architecture = Architecture(bind(task.formula), task.backbone, data.shape, data.num_classes)
+            architecture = self.proxy.architecture(bind(task.formula), task.backbone)
             network = build(architecture, derive_seed(task.seed, "weights"))
             training = Training(network, data, task.recipe, task.seed, replayed=True)
             costs = measure(task.costs, network, data.normalise(data.images[:COST_IMAGES]))
@@ -67,7 +64,7 @@ class Worker:
         return self.split[1], self.split[2]
 
 
-def work(connection: Connection, proxy: Proxy, device: str, num_threads: int) -> None:
+def serve(connection: Connection, proxy: Proxy, device: str, num_threads: int) -> None:
     """Trains the tasks that come through `connection` until it is closed; after each epoch, waits for the answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides how a search ends
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # and no worker outlives it

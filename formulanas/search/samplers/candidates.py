@@ -7,7 +7,7 @@ from typing import Protocol
 
 from formulanas.errors import InputError
 from formulanas.formula.bind import Value
-from formulanas.search.space.space import Chooser, Domain, Range, Scalar, listed
+from formulanas.search.space.space import Chooser, Domain, Range, Scalar, draw, listed
 
 Values = dict[str, Value]
 
@@ -145,17 +145,6 @@ class Candidates:
         if isinstance(domain, Range):
             return float(domain.high)
         return max((float(each) for each in domain if not isinstance(each, str)), default=0.0)
-
-
-def draw(domain: Domain, generator: random.Random) -> Scalar:
-    """A random value of a domain."""
-    values = listed(domain)
-    if values is not None:
-        return generator.choice(values)
-    assert isinstance(domain, Range)
-    if domain.log:
-        return float(domain.low * (domain.high / domain.low) ** generator.random())
-    return generator.uniform(domain.low, domain.high)
 
 
 def _near(domain: Range, value: int | float, generator: random.Random) -> Scalar:

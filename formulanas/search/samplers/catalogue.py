@@ -2,29 +2,35 @@
 
 import importlib.util
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from formulanas.errors import InputError, unknown_name
 from formulanas.search.samplers.candidates import Candidates, Values
+from formulanas.search.samplers.differentiable import differentiable
 from formulanas.search.samplers.evolution import evolution
 from formulanas.search.samplers.history import History
 from formulanas.search.samplers.local_search import local_search
 from formulanas.search.samplers.progressive import progressive
 from formulanas.search.samplers.random_search import random_search
+from formulanas.search.samplers.ranked import ranked
 from formulanas.search.samplers.reinforce import reinforce
 from formulanas.search.samplers.surrogate import surrogate
+from formulanas.search.space.proxy import Proxy
+from formulanas.search.space.settings import SearchSettings
+from formulanas.search.space.space import Space
+from formulanas.seeds import derive_seed
 
 Propose = Callable[[Candidates, History, random.Random], Values | None]  # None: there is nothing new
 
 
 @dataclass(frozen=True)
 class OptunaSampler:
-    """One of Optuna's samplers, made from a seed; `package` is what it needs beside Optuna."""
+    """One of Optuna's samplers, by its name there; `package` is what it needs beside Optuna."""
 
-    make: Callable[[int], BaseSampler]
+    name: str
+    settings: Mapping[str, object] = field(default_factory=dict)
     package: str | None = None
     several: bool = True  # whether it takes several objectives
 
@@ -36,22 +42,28 @@ SAMPLERS: dict[str, Propose | OptunaSampler] = {
     "local": local_search,
     "progressive": progressive,
     "reinforce": reinforce,
-    "tpe": OptunaSampler(lambda seed: TPESampler(seed=seed)),
-    "nsga2": OptunaSampler(lambda seed: NSGAIISampler(population_size=20, seed=seed)),
-    "gp": OptunaSampler(lambda seed: GPSampler(seed=seed)),
-    "cmaes": OptunaSampler(
-        lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False), "cmaes", several=False
-    ),
+    "tpe": OptunaSampler("TPESampler"),
+    "nsga2": OptunaSampler("NSGAIISampler", {"population_size": 20}),
+    "gp": OptunaSampler("GPSampler"),
+    "cmaes": OptunaSampler("CmaEsSampler", {"warn_independent_sampling": False}, "cmaes", several=False),
 }
+DIFFERENTIABLE = "differentiable"  # lists its proposals once, from images: `make_sampler` makes it for a search
 
 
-DIFFERENTIABLE = "differentiable"  # needs images beside the history: the search makes it
-
-
-def check_sampler(name: str) -> None:
-    """Raises InputError for what is no sampler's name."""
+def make_sampler(name: str, folder: Path, space: Space, proxy: Proxy, seed: int) -> Propose | OptunaSampler:
+    """The sampler of a search; that of the differentiable search keeps what it learned in the run's `folder`."""
     if name != DIFFERENTIABLE:
-        find_sampler(name)
+        return find_sampler(name)
+    own_seed = derive_seed(seed, "differentiable")
+    return ranked(folder / "differentiable.json", lambda: differentiable(space, proxy, proxy.images(), own_seed))
+
+
+def check_sampler(settings: SearchSettings) -> None:
+    """Raises InputError for a sampler that does not exist, is not installed, or does not take the objectives."""
+    if settings.sampler != DIFFERENTIABLE:
+        sampler = find_sampler(settings.sampler)
+        if len(settings.objectives) > 1 and isinstance(sampler, OptunaSampler) and not sampler.several:
+            raise InputError(f"the sampler {settings.sampler} has one objective; choose another (search.sampler)")
 
 
 def find_sampler(name: str) -> Propose | OptunaSampler:

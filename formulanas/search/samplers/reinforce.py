@@ -5,9 +5,9 @@ import random
 from collections.abc import Mapping
 
 from formulanas.formula.bind import Value
-from formulanas.search.samplers.candidates import Candidates, Values, draw
+from formulanas.search.samplers.candidates import Candidates, Values
 from formulanas.search.samplers.history import History
-from formulanas.search.space.space import Domain, listed
+from formulanas.search.space.space import Domain, draw, listed
 
 LEARNING_RATE = 0.3
 DECAY = 0.9  # of the baseline, a moving average of the rewards

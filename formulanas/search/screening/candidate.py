@@ -6,20 +6,18 @@ from typing import Any
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
 from formulanas.architecture.budget import fit_width
-from formulanas.data.catalogue import dataset
 from formulanas.formula.bind import Value
 from formulanas.records import to_plain
+from formulanas.search.space.document import SpaceDocument
 from formulanas.search.space.proxy import Proxy
-from formulanas.search.space.space import Space, SpaceDocument
 
 CHANGEABLE = ("widths", "depths", "stem_width")
 
 
-def candidate(document: SpaceDocument, space: Space, proxy: Proxy, values: Mapping[str, Value]) -> Architecture:
+def candidate(document: SpaceDocument, proxy: Proxy, values: Mapping[str, Value]) -> Architecture:
     """The architecture of a binding over the proxy's backbone. Raises InputError where there is none."""
-    images, budget = dataset(proxy.dataset), document.budget
-    backbone = space.backbone(values, proxy.backbone)
-    architecture = Architecture(space.bind(values), backbone, images.shape, images.num_classes)
+    space, budget = document.space, document.budget
+    architecture = proxy.architecture(space.bind(values), space.backbone(values, proxy.backbone))
     if budget.params is not None:
         return fit_width(architecture, "params", budget.params)
     return architecture if budget.macs is None else fit_width(architecture, "macs", budget.macs)

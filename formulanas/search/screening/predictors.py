@@ -17,6 +17,7 @@ from formulanas.analysis.paths import paths
 from formulanas.architecture.architecture import Architecture
 from formulanas.errors import InputError, unknown_name
 from formulanas.network.network import build
+from formulanas.search.space.proxy import Proxy
 
 Predictor = Callable[[Architecture, Tensor, Tensor, int], float | None]
 
@@ -105,12 +106,24 @@ PREDICTORS: dict[str, Predictor] = {
 }
 
 
+def find_predictor(name: str) -> Predictor:
+    """The predictor `name`."""
+    if name not in PREDICTORS:
+        raise InputError(unknown_name("predictor", name, PREDICTORS) + " (search.rank_by)")
+    return PREDICTORS[name]
+
+
+def sample(proxy: Proxy) -> tuple[Tensor, Tensor]:
+    """A batch of training images (N, C, H, W), normalised, and their labels (N,), on the proxy's device."""
+    data = proxy.images()
+    device = torch.device(proxy.device)
+    return data.normalise(data.images[:BATCH_SIZE]).to(device), data.labels[:BATCH_SIZE].to(device)
+
+
 def predict(name: str, architecture: Architecture, images: Tensor, labels: Tensor, seed: int) -> float | None:
     """What predictor `name` says of an untrained network: higher is to mean better; None where it says nothing.
 
     `images` (N, C, H, W) are normalised training images, `labels` (N,) theirs; `seed` draws the weights.
     """
-    if name not in PREDICTORS:
-        raise InputError(unknown_name("predictor", name, PREDICTORS) + " (search.predictors)")
-    value = PREDICTORS[name](architecture, images, labels, seed)
+    value = find_predictor(name)(architecture, images, labels, seed)
     return value if value is None or math.isfinite(value) else None

@@ -1,11 +1,17 @@
 """The screen before any training: what a candidate costs and how it grows, against the limits of the space."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from formulanas.analysis.growth import growth
 from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.variance import variance
 from formulanas.errors import InputError
+from formulanas.formula.bind import Value
+from formulanas.search.screening.candidate import backbone_changes, candidate
+from formulanas.search.space.document import SpaceDocument
+from formulanas.search.space.proxy import Proxy
 from formulanas.search.space.settings import Limits
 
 NUM_DRAWS = 1 << 11  # for the variance, whose limit is a matter of orders of magnitude
@@ -22,6 +28,27 @@ class Figures:
     macs: int
     growth: float | None
     variance: float | None
+
+
+@dataclass(frozen=True)
+class Screened:
+    """A candidate with its figures; `reason` is the first limit of the space that it exceeds, empty where it keeps all.
+
+    `changes` is what differs from the proxy's backbone.
+    """
+
+    architecture: Architecture
+    figures: Figures
+    changes: dict[str, Any] | None
+    reason: str
+
+
+def screen(document: SpaceDocument, proxy: Proxy, values: Mapping[str, Value]) -> Screened:
+    """The candidate of a binding, screened. Raises InputError where no network can be built from it."""
+    architecture = candidate(document, proxy, values)
+    known = figures(architecture)
+    changes = backbone_changes(proxy.backbone, architecture.backbone)
+    return Screened(architecture, known, changes, reason_to_reject(known, document.limits))
 
 
 def figures(architecture: Architecture) -> Figures:

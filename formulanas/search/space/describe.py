@@ -10,8 +10,8 @@ from formulanas.formula.bind import Value
 from formulanas.formula.published import published_names
 from formulanas.progress import Progress
 from formulanas.records import to_plain
-from formulanas.search.samplers.candidates import draw
-from formulanas.search.space.space import Space, build_space, read_space
+from formulanas.search.space.document import read_space
+from formulanas.search.space.space import Space, draw
 
 
 def describe_space(
@@ -19,7 +19,7 @@ def describe_space(
 ) -> dict[str, Any]:
     """The facts of a space file, as `space --json` prints them; `size` is null where it is infinite or not counted."""
     document = read_space(path, overrides)
-    space = build_space(document)
+    space = document.space
     names = published_names()
     points = {}
     for name, values in space.points.items():

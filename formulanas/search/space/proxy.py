@@ -6,11 +6,15 @@ from pathlib import Path
 
 import torch
 
+from formulanas.architecture.architecture import Architecture
 from formulanas.architecture.backbone import Backbone
 from formulanas.architecture.backbones import backbone
 from formulanas.data.catalogue import DATASETS, DEFAULT_DATA_DIR, dataset, fetch
 from formulanas.data.imagenet import ImageNet
+from formulanas.data.images import LabelledImages
+from formulanas.data.training_set import read_training_set
 from formulanas.errors import InputError
+from formulanas.formula.bound import BoundRecursion
 from formulanas.recipe import Recipe
 from formulanas.records import from_mapping
 from formulanas.search.space.settings import ProxySettings
@@ -29,6 +33,15 @@ class Proxy:
     held_out: float
     data_dir: str
     reason: str
+
+    def architecture(self, recursion: BoundRecursion, backbone: Backbone) -> Architecture:
+        """The network of a recursion over a backbone, for the images of the proxy."""
+        images = dataset(self.dataset)
+        return Architecture(recursion, backbone, images.shape, images.num_classes)
+
+    def images(self) -> LabelledImages:
+        """The training images, of which a part is held out."""
+        return read_training_set(self.dataset, Path(self.data_dir))
 
 
 def resolve_proxy(settings: ProxySettings, data_dir: Path | None) -> Proxy:

@@ -1,21 +1,18 @@
 """A search space: a recursion formula with free symbols, a domain for each, and named points in it."""
 
 import itertools
+import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from formulanas.architecture.backbone import Backbone
-from formulanas.errors import InputError, unknown_name
+from formulanas.errors import InputError
 from formulanas.formula.bind import Value, bind, unbound
 from formulanas.formula.bound import BoundRecursion
 from formulanas.formula.expressions import Sum, Symbol, walk
-from formulanas.formula.parse import parse
 from formulanas.formula.recursion import Recursion
-from formulanas.records import from_mapping, read_value, read_yaml
-from formulanas.search.space.settings import Budget, ConfirmSettings, Limits, ProxySettings, SearchSettings
 
 Scalar = int | float | str
 BLOCKS = "blocks"  # the symbol that is no part of a formula: the number of blocks of every stage
@@ -59,22 +56,6 @@ class Range:
 
 
 Domain = list[Scalar] | Range
-
-
-@dataclass(frozen=True)
-class SpaceDocument:
-    """A search space file, validated."""
-
-    formula: str
-    symbols: dict[str, list[Scalar] | Range] = field(default_factory=dict)
-    points: dict[str, dict[str, Scalar]] = field(default_factory=dict)
-    proxy: ProxySettings = field(default_factory=ProxySettings)
-    search: SearchSettings = field(default_factory=SearchSettings)
-    limits: Limits = field(default_factory=Limits)
-    budget: Budget = field(default_factory=Budget)
-    confirm: ConfirmSettings = field(default_factory=ConfirmSettings)
-    description: str = ""
-    schema: int = 1
 
 
 class Chooser(Protocol):
@@ -170,51 +151,12 @@ def listed(domain: Domain) -> list[Scalar] | None:
     return domain.values() if isinstance(domain, Range) else domain
 
 
-def read_space(path: Path, overrides: Mapping[str, str] | None = None) -> SpaceDocument:
-    """The search space file at `path`, its settings replaced by `overrides` such as {"search.trials": "50"}."""
-    document = read_yaml(path)
-    for key, text in (overrides or {}).items():
-        override(document, key, text)
-    try:
-        space = from_mapping(SpaceDocument, document, "")
-        build_space(space)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    return space
-
-
-def override(document: dict[str, Any], key: str, text: str) -> None:
-    """Sets the dotted `key` of a document to the value that `text` is in YAML."""
-    *path, last = key.split(".")
-    for part in path:
-        if not isinstance(document.setdefault(part, {}), dict):
-            raise InputError(f"--set {key}: {part} is not a group of settings")
-        document = document[part]
-    document[last] = read_value(text)
-
-
-def build_space(document: SpaceDocument) -> Space:
-    """The space of a document. Raises InputError where symbols, domains or points do not fit the formula."""
-    if document.schema != 1:
-        raise InputError(f"schema must be 1, but is {document.schema}; it was written by a later version")
-    recursion = parse(document.formula).with_free_kinds(document.symbols)
-    for name, domain in document.symbols.items():
-        if name not in (*recursion.symbols, BLOCKS):
-            raise InputError(f"{unknown_name('symbol', name, recursion.symbols)} (symbols.{name})")
-        if isinstance(domain, list) and not domain:
-            raise InputError(f"a domain has at least one value, but that of {name} is empty (symbols.{name})")
-    if missing := [name for name in recursion.symbols if name not in document.symbols]:
-        raise InputError(f"the free symbols {', '.join(missing)} of the formula have no domain (symbols)")
-    space = Space(recursion, document.symbols, document.points)
-    for point, values in document.points.items():
-        for name, value in values.items():
-            symbol = name.partition("[")[0]
-            if symbol not in document.symbols:
-                raise InputError(f"{unknown_name('symbol', symbol, document.symbols)} (points.{point}.{name})")
-            if value not in document.symbols[symbol]:
-                raise InputError(f"{name} = {value} is not in the domain of {symbol} (points.{point}.{name})")
-        try:
-            space.bind(values)
-        except InputError as error:
-            raise InputError(f"{error} (points.{point})") from None
-    return space
+def draw(domain: Domain, generator: random.Random) -> Scalar:
+    """A random value of a domain."""
+    values = listed(domain)
+    if values is not None:
+        return generator.choice(values)
+    assert isinstance(domain, Range)
+    if domain.log:
+        return float(domain.low * (domain.high / domain.low) ** generator.random())
+    return generator.uniform(domain.low, domain.high)

@@ -5,9 +5,7 @@ Optuna's own pruners ask for a single objective; these look at the accuracy what
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-
-from optuna.trial import FrozenTrial
+from dataclasses import dataclass
 
 from formulanas.errors import InputError, unknown_name
 
@@ -18,17 +16,22 @@ FIRST_SHARE = 8  # one of so many goes on after the first epoch
 
 @dataclass(frozen=True)
 class Progress:
-    """A trial after an epoch: its accuracies by epoch, and those of all other trials."""
+    """A trial on its way through so many `epochs`: its accuracies after each so far, and those of all other trials."""
 
     number: int
-    epoch: int
-    epochs: int  # of a whole training
-    own: dict[int, float]
-    others: Sequence[dict[int, float]] = field(default_factory=tuple)
+    epochs: int
+    own: Sequence[float]
+    others: Sequence[Sequence[float]] = ()
 
-    def at(self, epoch: int) -> list[float]:
-        """What the others had after `epoch`."""
-        return [values[epoch] for values in self.others if epoch in values]
+    @property
+    def epoch(self) -> int:
+        """The last epoch."""
+        return len(self.own)
+
+    @property
+    def rivals(self) -> list[float]:
+        """What the others had after that epoch."""
+        return [values[self.epoch - 1] for values in self.others if len(values) >= self.epoch]
 
 
 Pruner = Callable[[Progress], bool]  # whether to stop
@@ -41,11 +44,10 @@ def never(progress: Progress) -> bool:
 
 def median(progress: Progress) -> bool:
     """From half of the epochs on, stops what was never as good as the median of the others now (Vizier's rule)."""
-    finished = sum(progress.epochs in values for values in progress.others)
-    others = progress.at(progress.epoch)
-    if progress.epoch < max(1, progress.epochs // 2) or finished < MIN_TRIALS or not others:
+    finished = sum(len(values) >= progress.epochs for values in progress.others)
+    if progress.epoch < max(1, progress.epochs // 2) or finished < MIN_TRIALS:
         return False
-    return max(progress.own.values()) < statistics.median(others)
+    return max(progress.own) < statistics.median(progress.rivals)
 
 
 def halving(progress: Progress) -> bool:
@@ -62,20 +64,20 @@ def hyperband(progress: Progress) -> bool:
 
 def first_epoch(progress: Progress) -> bool:
     """After one epoch the best eighth of what was seen so far goes on: the baseline of one epoch, then the top k."""
-    return progress.epoch == 1 and not _among_best([*progress.at(1)], progress.own[1], FIRST_SHARE)
+    return progress.epoch == 1 and not _is_among_best(progress, FIRST_SHARE)
 
 
 def _below_rung(progress: Progress, first: int) -> bool:
     rungs = {first * REDUCTION**power for power in range(8)}
     if progress.epoch not in rungs or progress.epoch >= progress.epochs:
         return False
-    return not _among_best(progress.at(progress.epoch), progress.own[progress.epoch], REDUCTION)
+    return not _is_among_best(progress, REDUCTION)
 
 
-def _among_best(others: Sequence[float], own: float, share: int) -> bool:
-    """Whether `own` is among the best of all, one in `share`; while there are fewer than that, the best so far is."""
-    kept = max(1, (len(others) + 1) // share)
-    return sum(other > own for other in others) < kept
+def _is_among_best(progress: Progress, share: int) -> bool:
+    """Whether it is among the best of all, one in `share`; while there are fewer than that, the best so far is."""
+    kept = max(1, (len(progress.rivals) + 1) // share)
+    return sum(rival > progress.own[-1] for rival in progress.rivals) < kept
 
 
 PRUNERS: dict[str, Pruner] = {
@@ -92,13 +94,3 @@ def find_pruner(name: str) -> Pruner:
     if name not in PRUNERS:
         raise InputError(unknown_name("pruner", name, PRUNERS) + " (search.pruner)")
     return PRUNERS[name]
-
-
-def progress_of(number: int, own: dict[int, float], trials: Sequence[FrozenTrial], epochs: int) -> Progress:
-    """The progress of trial `number` among the `trials` of its study; duplicates count once."""
-    others = [
-        trial.intermediate_values
-        for trial in trials
-        if trial.number != number and trial.intermediate_values and "duplicate_of" not in trial.user_attrs
-    ]
-    return Progress(number, max(own), epochs, own, others)

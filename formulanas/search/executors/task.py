@@ -1,11 +1,10 @@
-"""Work: trainings that some phase of a search wants done, and what is said of them; an executor does any work."""
+"""Tasks: the trainings that a phase of a search wants done, and what is said of them; an executor does them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from formulanas.architecture.backbone import Backbone
-from formulanas.progress import Progress
 from formulanas.recipe import Recipe
 from formulanas.training.training import EpochMetrics
 
@@ -16,10 +15,11 @@ MAX_RETRIES = 2  # of a training whose worker died
 class Task:
     """One training: the recursion's canonical text, the recipe, and the seeds of the training and of the split.
 
-    `name` is for those who watch: the trial's number, its key and its formula. `costs` are to be measured first; what
-    exceeds the `limits` is not trained.
+    `number` is for its source, `name` for those who watch: the trial's number, its key and its formula. `costs` are to
+    be measured first; what exceeds the `limits` is not trained.
     """
 
+    number: int
     name: str
     formula: str
     backbone: Backbone
@@ -44,18 +44,20 @@ class Message:
     details: str = ""
 
 
-class Work(Protocol):
-    """Trainings, each known by a number while it is under way."""
+class TaskSource(Protocol):
+    """Gives out tasks, and takes in what is said of those under way."""
 
-    def next(self, progress: Progress) -> tuple[int, Task] | None:
-        """A training to begin now; None where there is none until another ends. All is done when none is under way."""
+    def next(self) -> Task | None:
+        """A task to begin now; None where there is none until another ends. All is done when none is under way."""
 
-    def handle(self, progress: Progress, number: int, message: Message) -> bool:
-        """Takes in what is said of a training; whether it is to go on. After `died`, `next` may give it again."""
+    def handle(self, number: int, message: Message) -> bool:
+        """Takes in what is said of a task; whether it is to go on. After `died`, `next` may give it again."""
 
 
 class Executor(Protocol):
-    """Does work: worker processes of this machine, or a Ray cluster."""
+    """Does tasks: worker processes of this machine, or a Ray cluster. `place` says where, and how many side by side."""
 
-    def run(self, work: Work, progress: Progress) -> None:
-        """Does all of `work`."""
+    place: str
+
+    def run(self, source: TaskSource) -> None:
+        """Does all tasks of a source."""
