@@ -8,7 +8,7 @@ from formulanas.errors import InputError, unknown_name
 
 Direction = Literal["lower", "higher"]
 
-MEASURES: dict[Direction, str] = {
+METRICS: dict[Direction, str] = {
     "lower": "error errors err loss losses perplexity ppl bpb bpc bpd nll mae mse rmse mape fid kid lpips wer cer eer"
     " ece brier regret seconds latency params parameters macs flops gflops memory bytes",
     "higher": "accuracy accuracies acc auc auroc auprc map miou iou dice f1 precision recall mrr ndcg bleu rouge meteor"
@@ -26,7 +26,7 @@ def words(name: str) -> list[str]:
 def direction(name: str) -> Direction | None:
     """What a column's name says of it; None where it says nothing, or both."""
     parts = set(words(name))
-    lower, higher = (parts & set(MEASURES[way].split()) or arrow in name for way, arrow in ARROWS.items())
+    lower, higher = (parts & set(METRICS[way].split()) or arrow in name for way, arrow in ARROWS.items())
     if lower or higher:
         return None if lower and higher else "lower" if lower else "higher"
     return "higher" if parts & {"top1", "top5"} else None

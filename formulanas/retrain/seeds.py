@@ -3,13 +3,12 @@
 import statistics
 from dataclasses import asdict, dataclass, replace
 
-from scipy import stats
-
 from formulanas.errors import InputError
 from formulanas.progress import Progress
 from formulanas.records import write_json
 from formulanas.retrain.retrain import DEFAULTS, retrain
 from formulanas.retrain.settings import Options, settle
+from formulanas.statistics.differences import half_width
 from formulanas.store.models import Result
 from formulanas.store.targets import Target, resolve
 
@@ -74,6 +73,6 @@ def summarise(results: list[Result]) -> Summary:
         raise InputError(f"only results of one recipe are averaged, but these have {len(digests)}: {places}")
     values = tuple(each.top1 for each in results)
     mean, deviation, n = statistics.fmean(values), statistics.stdev(values), len(values)
-    half = float(stats.t.ppf(0.975, n - 1)) * deviation / n**0.5
+    half = half_width(deviation / n**0.5, n - 1)
     interval = mean - half, mean + half
     return Summary(tuple(results), n, mean, deviation, statistics.median(values), interval, values, digests[0])

@@ -96,6 +96,11 @@ def difference(
         parts = [variance(sample.values()) / len(sample) for sample in (a, b)]
         error = sqrt(sum(parts))
         dof = sum(parts) ** 2 / sum(part**2 / (m - 1) for part, m in zip(parts, n, strict=True)) if error else 1.0
-    half = float(stats.t.ppf(1 - alpha / together / 2, dof)) * error
+    half = half_width(error, dof, alpha / together)
     p_value = float(2 * stats.t.sf(mean / error, dof)) if error else float(mean == 0)
     return Difference(first, second, column, test, n, mean, mean - half, mean + half, p_value, alpha, together)
+
+
+def half_width(error: float, dof: float, alpha: float = 0.05) -> float:
+    """Half of Student's interval of a mean, from its standard error and degrees of freedom."""
+    return float(stats.t.ppf(1 - alpha / 2, dof)) * error
