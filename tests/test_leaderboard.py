@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from formulanas.statistics.leaderboard import rank, verdict
+from formulanas.statistics.leaderboard import accuracies, against, rank, verdict
 from formulanas.store.trials import ConfirmationRecord, TrialRecord
 
 
@@ -65,3 +65,23 @@ def test_the_best_named_rival_is_compared_as_well() -> None:
         "trial 2 cannot be told from resnet (+20.0 points, n = 1 and 1; 2 seeds each are the least)"
     )
     assert verdict(rank(trials[:1], documents[:1], {}), documents[:1]) == ""
+
+
+def test_what_was_not_confirmed_is_told_from_nothing() -> None:
+    """A rival whose trainings all failed, or whose draws are others, as that of a random search may be; or a twin."""
+    trials = [trial(0, "a", 0.6), trial(1, "b", 0.5), trial(2, "c", 0.4)]
+    documents = confirmations("a", 0.5, None) + confirmations("b", None, 0.4) + confirmations("c", None)
+    winner, rival, failed = rank(trials, documents, {})
+    values = accuracies(documents)
+    assert against(winner, rival, values) == "trial 0 and trial 1 have no draw in common"
+    assert against(winner, failed, values) == "trial 0 and trial 2 have no draw in common"
+    assert against(failed, winner, values) == "trial 2 and trial 0 have no draw in common"
+    assert against(winner, winner, values) == "trial 0 is the same architecture as trial 0"
+
+
+def test_the_better_one_comes_first_over_the_shared_draws() -> None:
+    """The winner's mean has a draw that its rival lacks; over the other two it is 2 points behind."""
+    trials = [trial(0, "a", 0.6), trial(1, "b", 0.5)]
+    documents = confirmations("a", 0.50, 0.60, 0.90) + confirmations("b", 0.52, 0.62, None)
+    said = verdict(rank(trials, documents, {}), documents)
+    assert said.startswith("trial 1 is better than trial 0 (+2.0 points")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from formulanas.compare.columns import choose, lower_columns, words
-from formulanas.compare.numbers import is_ambiguous, is_blank, read_number
+from formulanas.compare.numbers import is_ambiguous, read_number
 from formulanas.data.catalogue import DATASETS
 from formulanas.errors import InputError
 from formulanas.statistics.scores import Scores
@@ -53,10 +53,8 @@ def read_table(
     columns = choose(numeric, wanted) if wanted else numeric
     places: dict[str, str] = {}  # of the methods
     values: list[tuple[float, ...]] = []
-    spreads = 0
     for ending in dict.fromkeys(("", suffix)):
         numbers = {name: _numbers(sheet, first + ending, name + ending) for name in columns}
-        spreads += sum(spread for column in numbers.values() for _, spread in column.values())
         for place, method in sheet.cells(first + ending).items():
             if not method:
                 raise InputError(f"each row begins with its method, but that of {place} is empty ({path})")
@@ -66,16 +64,13 @@ def read_table(
                     f"give each a name of its own ({path})"
                 )
             places[method] = place
-            values.append(tuple(column[place][0] for column in numbers.values()))
+            values.append(tuple(column[place] for column in numbers.values()))
     notes = [
         f"left out {name}, which has no numbers: {next(filter(None, sheet.cells(name).values()), 'nothing at all')}"
         for name in left
         if name not in numeric and not wanted
     ]
-    if spreads:
-        notes.append("the tests take what stands before ± or in front of parentheses")
-    lowers = lower_columns(columns, lower, higher)
-    return Scores(tuple(places), tuple(columns), tuple(values), lowers), notes
+    return Scores(tuple(places), tuple(columns), tuple(values), lower_columns(columns, lower, higher)), notes
 
 
 def _read(path: Path) -> Sheet:
@@ -142,9 +137,9 @@ def _is_result(cell: str) -> bool:
     return read_number(cell) is not None or is_ambiguous(cell)
 
 
-def _numbers(sheet: Sheet, methods: str, column: str) -> dict[str, tuple[float, bool]]:
-    """The numbers of a column by row, and whether spreads stand beside them."""
-    names, numbers = sheet.cells(methods), {}
+def _numbers(sheet: Sheet, methods: str, column: str) -> dict[str, float]:
+    """The numbers of a column by row."""
+    names, numbers, percent = sheet.cells(methods), dict[str, float](), dict[str, bool]()
     for row, cell in sheet.cells(column).items():
         place = f"{row}, {names[row]}, column {column}, of {sheet.path}"
         number = read_number(cell)
@@ -155,13 +150,11 @@ def _numbers(sheet: Sheet, methods: str, column: str) -> dict[str, tuple[float, 
             )
         if number is None:
             got = f"got {cell!r}" if cell else "there is none"
-            hint = "; see --columns" if is_blank(cell) else ""
-            raise InputError(f"each method has a number on each data set, but {got} ({place}){hint}")
-        numbers[row] = number
-    if len({number.is_percent for number in numbers.values()}) > 1:
-        row = next(row for row, number in numbers.items() if number.is_percent)
+            raise InputError(f"each method has a number on each data set, but {got} ({place}); see --columns")
+        numbers[row], percent[row] = number
+    if len(set(percent.values())) > 1:
         raise InputError(
-            f"a column is in one unit, but {column} has percent in {row}, and not everywhere ({sheet.path}); "
-            "write the sign in all of its cells, or in none"
+            f"a column is in one unit, but {column} has percent in {next(filter(percent.get, percent))}, and not "
+            f"everywhere ({sheet.path}); write the sign in all of its cells, or in none"
         )
-    return {row: (number.value, number.has_spread) for row, number in numbers.items()}
+    return numbers

@@ -14,15 +14,7 @@ from formulanas.errors import InputError
 from formulanas.statistics.scores import Scores
 
 RANKING_KEYS = (  # of a ranking in JSON
-    "average_ranks",
-    "ties",
-    "chi2",
-    "chi2_p_value",
-    "F",
-    "dof",
-    "p_value",
-    "critical_difference",
-    "significant_pairs",
+    ["average_ranks", "ties", "chi2", "chi2_p_value", "F", "dof", "p_value", "critical_difference", "significant_pairs"]
 )
 
 

@@ -111,7 +111,7 @@ def against(winner: Contender, rival: Contender, values: Mapping[str, Mapping[in
     winning = f"trial {winner.trial}"
     if winner.key == rival.key:
         return f"{winning} is the same architecture as {rival.label}"
-    pair = paired(winning, rival.label, values[winner.key], values[rival.key])
+    pair = paired(winning, rival.label, values.get(winner.key, {}), values.get(rival.key, {}))
     return pair.statement(digits=1) if pair else f"{winning} and {rival.label} have no draw in common"
 
 
