@@ -194,7 +194,7 @@ def assert_result(printed: str, folder: Path) -> None:
     """The document that a retraining prints at its end is what is kept, and says all there is to say."""
     document = json.loads(printed)
     kept = folder / document["folder"]
-    assert read_json(kept / "result.json") == document
+    assert read_json(kept / "result.json") == {"schema": Result.SCHEMA, **document}
     assert set(document) == set(Result.__dataclass_fields__)
     assert [each["epoch"] for each in read_lines(kept / "metrics.jsonl")] == list(range(1, EPOCHS + 1))
     assert not list(kept.glob("*checkpoint*"))
