@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -195,7 +196,7 @@ def assert_result(printed: str, folder: Path) -> None:
     document = json.loads(printed)
     kept = folder / document["folder"]
     assert read_json(kept / "result.json") == {"schema": Result.SCHEMA, **document}
-    assert set(document) == set(Result.__dataclass_fields__)
+    assert set(document) == {field.name for field in fields(Result)}
     assert [each["epoch"] for each in read_lines(kept / "metrics.jsonl")] == list(range(1, EPOCHS + 1))
     assert not list(kept.glob("*checkpoint*"))
     assert document["test_images"] == 6
