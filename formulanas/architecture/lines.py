@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from formulanas.architecture.layers import ACTIVATIONS, check_name
+
 
 class Variable(NamedTuple):
     """A variable of the forward pass, or one `item` of a variable that holds several values."""
@@ -57,6 +59,9 @@ class Elementwise:
 
     function: str
     inputs: tuple[Variable, ...]
+
+    def __post_init__(self) -> None:
+        check_name("activation", self.function, ACTIVATIONS)
 
 
 @dataclass(frozen=True)
